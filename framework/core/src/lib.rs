@@ -4,6 +4,7 @@
 
 pub mod names;
 pub mod partition;
+pub mod query;
 pub mod record;
 pub mod serde;
 pub mod time;

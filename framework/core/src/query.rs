@@ -1,0 +1,345 @@
+//! Interactive queries: which store partitions live here, how far each one is, and why a question cannot be answered.
+//!
+//! The runtime publishes every open store partition in a [`StoreHub`]; query handles read it from any thread and never
+//! wait for the worker that owns the store.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use crate::names::{Offset, Partition, StoreName, TopicName, TopicPartition};
+use crate::partition::partition_for_key;
+use crate::time::Timestamp;
+
+/// Why a query has no answer. Displays with its code, the cause and the next step; see `docs/errors.md`.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// No store of this name is part of the running topology.
+    #[error("NF010 there is no store {store:?}; known stores: {known}")]
+    UnknownStore {
+        /// The name asked for.
+        store: String,
+        /// The stores there are.
+        known: String,
+    },
+    /// The store has no registered feature of this name.
+    #[error("NF011 store {store:?} has no feature {feature:?}; registered: {known}")]
+    UnknownFeature {
+        /// The store.
+        store: StoreName,
+        /// The name asked for.
+        feature: String,
+        /// The features there are.
+        known: String,
+    },
+    /// The partition is still being rebuilt from its topic.
+    #[error("NF012 store {store:?} partition {partition} is restoring: {done} of {total} records; retry after {retry_after:?}, or allow stale answers")]
+    Restoring {
+        /// The store.
+        store: StoreName,
+        /// The partition.
+        partition: Partition,
+        /// Records read so far.
+        done: u64,
+        /// Records to read in all, as known at the start.
+        total: u64,
+        /// When asking again makes sense.
+        retry_after: Duration,
+    },
+    /// The partition is behind the position that the question requires, also after the bounded wait.
+    #[error("NF013 store {store:?} is behind: {partition} is applied up to {applied:?}, asked for {wanted}; retry, or ask without at_least")]
+    Behind {
+        /// The store.
+        store: StoreName,
+        /// The partition of the actions topic.
+        partition: TopicPartition,
+        /// Last applied offset, if any.
+        applied: Option<Offset>,
+        /// Offset that the answer must include.
+        wanted: Offset,
+    },
+    /// The key's partition does not live in this process.
+    #[error("NF021 store {store:?} partition {partition} is not here{}", .owner.as_ref().map(|o| format!("; it is owned by {o}")).unwrap_or_default())]
+    NotOwner {
+        /// The store.
+        store: StoreName,
+        /// The partition.
+        partition: Partition,
+        /// Where it lives, if known.
+        owner: Option<String>,
+    },
+    /// The window reaches back further than the store keeps events.
+    #[error("NF014 feature {feature:?} reaches back {needed:?}, but store {store:?} keeps {retention:?} (of which {read_slack:?} is slack for reads); raise retention(..) or shorten the window")]
+    WindowExceedsRetention {
+        /// The store.
+        store: StoreName,
+        /// The feature.
+        feature: String,
+        /// Largest window plus offset.
+        needed: Duration,
+        /// What the store keeps.
+        retention: Duration,
+        /// The part of it kept for clock differences and slow readers.
+        read_slack: Duration,
+    },
+    /// `as_of` lies in the future.
+    #[error("NF015 as_of {as_of} is after now ({now}) by more than the allowed skew; ask for a time that has come")]
+    AsOfInFuture {
+        /// The instant asked for.
+        as_of: Timestamp,
+        /// Now.
+        now: Timestamp,
+    },
+    /// The question itself is malformed.
+    #[error("NF016 {cause}")]
+    Invalid {
+        /// What is wrong and how to write it.
+        cause: String,
+    },
+}
+
+impl QueryError {
+    /// The stable code, such as `NF012`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownStore { .. } => "NF010",
+            Self::UnknownFeature { .. } => "NF011",
+            Self::Restoring { .. } => "NF012",
+            Self::Behind { .. } => "NF013",
+            Self::WindowExceedsRetention { .. } => "NF014",
+            Self::AsOfInFuture { .. } => "NF015",
+            Self::Invalid { .. } => "NF016",
+            Self::NotOwner { .. } => "NF021",
+        }
+    }
+
+    /// Whether asking again later may succeed.
+    pub fn is_retriable(&self) -> bool {
+        matches!(self, Self::Restoring { .. } | Self::Behind { .. } | Self::NotOwner { .. })
+    }
+}
+
+/// Whether a store partition can answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Being rebuilt: records read so far, and in all.
+    Restoring {
+        /// Records read so far.
+        done: u64,
+        /// Records to read in all, as known at the start.
+        total: u64,
+    },
+    /// All of its past is in.
+    Running,
+}
+
+/// How far a store partition is behind its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lag {
+    /// Nothing is known about the topic's end.
+    Unknown,
+    /// Everything up to the last known end is applied.
+    None,
+    /// The first record that is not applied was appended at this time.
+    Since(Timestamp),
+}
+
+/// How far one store partition is. A copy; the store moves on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Whether it can answer.
+    pub readiness: Readiness,
+    /// The last applied offset of the partition's topic, inclusive.
+    pub applied: Option<Offset>,
+    /// How far behind the topic.
+    pub lag: Lag,
+    /// When `lag` was last known to be true.
+    pub known_at: Timestamp,
+    /// Events at or before this time may be missing because the log's start had moved on when the store was built;
+    /// [`Timestamp::MIN`] when the log was complete.
+    pub log_floor: Timestamp,
+}
+
+impl Progress {
+    /// Milliseconds behind at `now`; `None` when unknown.
+    pub fn lag_ms(&self, now: Timestamp) -> Option<i64> {
+        match self.lag {
+            Lag::Unknown => None,
+            Lag::None => Some(0),
+            Lag::Since(appended) => Some(now.millis_since(appended).max(0)),
+        }
+    }
+
+    /// Whether the lag is unknown, or has been known for longer than two seconds (SEMANTICS section 4).
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        self.lag == Lag::Unknown || now.millis_since(self.known_at) > 2_000
+    }
+}
+
+/// A store partition's progress, written by its worker and read by queries.
+#[derive(Debug)]
+pub struct ProgressCell(Mutex<Progress>);
+
+impl ProgressCell {
+    /// A partition that starts to restore and knows nothing yet.
+    pub fn restoring() -> Self {
+        Self(Mutex::new(Progress {
+            readiness: Readiness::Restoring { done: 0, total: 0 },
+            applied: None,
+            lag: Lag::Unknown,
+            known_at: Timestamp::MIN,
+            log_floor: Timestamp::MIN,
+        }))
+    }
+
+    /// The present progress.
+    pub fn get(&self) -> Progress {
+        *self.0.lock()
+    }
+
+    /// Changes it; `change` must be short, for readers wait.
+    pub fn update(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.0.lock());
+    }
+}
+
+/// A store partition that lives in this process.
+#[derive(Clone)]
+pub struct PartitionHandle {
+    /// The store's own reader; its type is the store's affair.
+    pub reader: Arc<dyn Any + Send + Sync>,
+    /// How far it is.
+    pub progress: Arc<ProgressCell>,
+}
+
+impl fmt::Debug for PartitionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartitionHandle").field("progress", &self.progress).finish_non_exhaustive()
+    }
+}
+
+/// A store as queries see it.
+#[derive(Clone)]
+pub struct StoreEntry {
+    /// The topic whose partitions the store follows.
+    pub topic: TopicName,
+    /// Number of partitions of that topic.
+    pub n_partitions: i32,
+    /// What the store's builder left for queries, such as registered features.
+    pub queryable: Arc<dyn Any + Send + Sync>,
+    /// Partitions that live here.
+    pub partitions: BTreeMap<Partition, PartitionHandle>,
+}
+
+impl fmt::Debug for StoreEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreEntry")
+            .field("topic", &self.topic)
+            .field("n_partitions", &self.n_partitions)
+            .field("partitions", &self.partitions)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every store of an application and the partitions that live here. Reading takes no lock.
+#[derive(Debug, Default)]
+pub struct StoreHub {
+    stores: ArcSwap<HashMap<StoreName, StoreEntry>>,
+    source_progress: ArcSwap<Vec<Arc<ProgressCell>>>,
+}
+
+impl StoreHub {
+    /// An empty hub.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Announces a store and the number of its partitions; partitions are added as they open.
+    pub fn declare(&self, store: StoreName, topic: TopicName, n_partitions: i32, queryable: Arc<dyn Any + Send + Sync>) {
+        let entry = StoreEntry { topic, n_partitions, queryable, partitions: BTreeMap::new() };
+        self.change(|stores| {
+            stores.insert(store.clone(), entry.clone());
+        });
+    }
+
+    /// Publishes an open partition of a declared store.
+    pub fn open(&self, store: &StoreName, partition: Partition, handle: &PartitionHandle) {
+        self.change(|stores| {
+            if let Some(entry) = stores.get_mut(store) {
+                entry.partitions.insert(partition, handle.clone());
+            }
+        });
+    }
+
+    /// Withdraws a partition that leaves this process.
+    pub fn close(&self, store: &StoreName, partition: Partition) {
+        self.change(|stores| {
+            if let Some(entry) = stores.get_mut(store) {
+                entry.partitions.remove(&partition);
+            }
+        });
+    }
+
+    /// Replaces the progress of the tasks that feed the stores (mapping and enrichment), for `source_lag_ms`.
+    pub fn set_sources(&self, sources: Vec<Arc<ProgressCell>>) {
+        self.source_progress.store(Arc::new(sources));
+    }
+
+    /// The largest lag over the tasks that feed the stores, in milliseconds; `None` when one of them is unknown.
+    pub fn source_lag_ms(&self, now: Timestamp) -> Option<i64> {
+        self.source_progress.load().iter().map(|cell| cell.get().lag_ms(now)).try_fold(0, |max, lag| Some(max.max(lag?)))
+    }
+
+    /// Calls `read` with the store's entry, without copying it.
+    ///
+    /// # Errors
+    /// [`QueryError::UnknownStore`].
+    pub fn with_store<R>(&self, store: &str, read: impl FnOnce(&StoreName, &StoreEntry) -> R) -> Result<R, QueryError> {
+        let stores = self.stores.load();
+        match stores.get_key_value(store) {
+            Some((name, entry)) => Ok(read(name, entry)),
+            None => Err(QueryError::UnknownStore { store: store.to_owned(), known: joined(stores.keys()) }),
+        }
+    }
+
+    /// The partition of a store that owns `key`, and its handle.
+    ///
+    /// # Errors
+    /// [`QueryError::UnknownStore`], or [`QueryError::NotOwner`] when the partition does not live here.
+    pub fn owner_of(&self, store: &str, key: &[u8]) -> Result<(TopicPartition, PartitionHandle), QueryError> {
+        self.with_store(store, |name, entry| {
+            let partition = partition_for_key(key, entry.n_partitions);
+            let handle = entry.partitions.get(&partition).cloned();
+            handle
+                .map(|handle| (TopicPartition::new(entry.topic.clone(), partition), handle))
+                .ok_or_else(|| QueryError::NotOwner { store: name.clone(), partition, owner: None })
+        })?
+    }
+
+    /// Names of all declared stores, sorted.
+    pub fn store_names(&self) -> Vec<StoreName> {
+        let mut names: Vec<_> = self.stores.load().keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    fn change(&self, change: impl Fn(&mut HashMap<StoreName, StoreEntry>)) {
+        self.stores.rcu(|stores| {
+            let mut stores = HashMap::clone(stores);
+            change(&mut stores);
+            stores
+        });
+    }
+}
+
+fn joined<'a>(names: impl Iterator<Item = &'a StoreName>) -> String {
+    let mut names: Vec<_> = names.map(StoreName::as_str).collect();
+    names.sort_unstable();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
