@@ -1,14 +1,39 @@
 //! Serdes: how typed keys and values become bytes and back.
 //!
 //! A [`Serializer`] and a [`Deserializer`] stand for one side each, so a source of a type that can only be read needs
-//! no writer. [`Serdes`] pairs the two sides of keys and values and is what sources, tables and sinks take.
+//! no writer. A pair of a key's and a value's serde is what topologies take: [`Consumed`] for sources, [`Produced`]
+//! for sinks, [`TableSerdes`] for tables.
+//!
+//! | pair | key | value |
+//! |---|---|---|
+//! | [`Json<K, V>`](Json) | plain | JSON through serde |
+//! | [`Postcard<K, V>`](Postcard) | plain | postcard, for internal topics |
+//! | [`Plain<K, V>`](Plain) | plain | plain: text, bytes, big-endian numbers |
+//! | [`Pair<KS, VS>`](Pair) | any serde | any serde |
+//!
+//! The plain form of a key is [`KeyCodec`]'s: UTF-8, bytes or big-endian numbers, as Kafka's own serializers write them.
 
+mod integer;
+mod json;
+mod key;
+mod pair;
+mod postcard;
+mod string;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::names::TopicName;
+
+pub use integer::BigEndian;
+pub use json::Json;
+pub use key::{Ignored, KeyCodec, KeyOf, Nullable};
+pub use pair::{Consumed, Pair, Plain, Produced, TableSerdes};
+pub use postcard::Postcard;
+pub use string::{RawBytes, Utf8};
 
 /// Where in a record bytes stand: the key or the value of a topic's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +129,21 @@ pub trait Serializer<T>: Send + Sync + 'static {
     /// # Errors
     /// [`SerdeError`] when the value has no form in this format, or its schema cannot be registered.
     fn serialize(&self, topic: &TopicName, value: &T) -> Result<Option<Bytes>, SerdeError>;
+}
+
+/// What a serde, or a pair of them, is called and what it needs before the first record.
+pub trait Format: Send + Sync + 'static {
+    /// A short name such as `json`, or `string/json` for a pair. It stands in a topology's description and enters its
+    /// fingerprint, so it must not change while a topic's bytes stay the same.
+    fn name(&self) -> Cow<'static, str>;
+
+    /// Hands over what the running application offers. Called once before any record; does nothing by default.
+    ///
+    /// # Errors
+    /// [`SerdeError`] when the serde cannot work with what it gets.
+    fn configure(&self, _env: &SerdeEnv) -> Result<(), SerdeError> {
+        Ok(())
+    }
 }
 
 /// What a serde may need from the running application. Handed out once, before any record.
