@@ -103,16 +103,23 @@ pub(crate) fn tail(file: &Path, n_lines: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
-    /// A process with `marker` among its arguments that lives until it is told to end.
-    fn sleeper(marker: &str, script: &str) -> Child {
-        Command::new("sh").args(["-c", script, marker]).stdin(Stdio::piped()).spawn().unwrap()
+    /// A running process with `marker` among its arguments that lives until it is told to end.
+    fn sleeper(marker: &str) -> Child {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo up; read line", marker]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // Its command line is complete only once it runs, which is a moment after the spawn.
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+        child
     }
 
     #[test]
     fn knows_its_own_process_by_the_whole_marker_only() {
-        let mut child = sleeper("-Dmark=/a/kafka", "read line");
+        let mut child = sleeper("-Dmark=/a/kafka");
         assert!(is_ours(child.id(), "-Dmark=/a/kafka"));
         assert!(!is_ours(child.id(), "-Dmark=/a"));
         child.kill().unwrap();
@@ -122,7 +129,7 @@ mod tests {
 
     #[test]
     fn never_signals_a_process_without_the_marker() {
-        let mut foreign = sleeper("-Dmark=/b", "read line");
+        let mut foreign = sleeper("-Dmark=/b");
         assert_eq!(end(foreign.id(), "-Dmark=/c").unwrap(), Ended::Terminated);
         assert!(foreign.try_wait().unwrap().is_none(), "the foreign process was ended");
         foreign.kill().unwrap();
@@ -131,7 +138,7 @@ mod tests {
 
     #[test]
     fn ends_its_own_process_with_sigterm() {
-        let mut child = sleeper("-Dmark=/d", "read line");
+        let mut child = sleeper("-Dmark=/d");
         assert_eq!(end(child.id(), "-Dmark=/d").unwrap(), Ended::Terminated);
         child.wait().unwrap();
     }
