@@ -204,6 +204,7 @@ pub trait Producer: Send + fmt::Debug {
     ///
     /// # Errors
     /// When the record can never be sent (unknown topic, too large) or the queue stays full.
+    #[expect(clippy::result_large_err, reason = "the record comes back to its sender; refusals are rare")]
     fn send(&mut self, record: OutputRecord) -> Result<(), DeliveryFailure>;
 
     /// Waits until every queued record is stored, and returns those that were not.
