@@ -1,0 +1,10 @@
+//! Mapping.
+
+mod condition;
+mod pointer;
+mod text;
+mod time;
+pub use condition::*;
+pub use pointer::Pointer;
+pub use text::*;
+pub use time::*;
