@@ -41,7 +41,11 @@ impl Server for Registry {
         let mut command = Command::new(&java.launcher);
         command.args(["-Xmx512m", &home.marker(), "-jar"]).arg(server.join("quarkus-run.jar"));
         command.env("QUARKUS_HTTP_HOST", "127.0.0.1").env("QUARKUS_HTTP_PORT", port.to_string());
+        // Its second listener, for health and metrics, would take port 9000 on every address of the machine.
+        command.env("QUARKUS_MANAGEMENT_HOST", "127.0.0.1").env("QUARKUS_MANAGEMENT_PORT", "0");
         command.env("QUARKUS_LOG_LEVEL", "WARN").current_dir(home.dir());
+        // In memory by default, but ids must outlive a restart as long as Kafka's records that carry them.
+        command.env("APICURIO_DATASOURCE_URL", format!("jdbc:h2:file:{}", home.data().join("registry").display()));
         Ok(command)
     }
 
