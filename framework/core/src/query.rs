@@ -39,7 +39,9 @@ pub enum QueryError {
         known: String,
     },
     /// The partition is still being rebuilt from its topic.
-    #[error("NF012 store {store:?} partition {partition} is restoring: {done} of {total} records; retry after {retry_after:?}, or allow stale answers")]
+    #[error(
+        "NF012 store {store:?} partition {partition} is restoring: {done} of {total} records; retry after {retry_after:?}, or allow stale answers"
+    )]
     Restoring {
         /// The store.
         store: StoreName,
@@ -53,7 +55,9 @@ pub enum QueryError {
         retry_after: Duration,
     },
     /// The partition is behind the position that the question requires, also after the bounded wait.
-    #[error("NF013 store {store:?} is behind: {partition} is applied up to {applied:?}, asked for {wanted}; retry, or ask without at_least")]
+    #[error(
+        "NF013 store {store:?} is behind: {partition} is applied up to {applied:?}, asked for {wanted}; retry, or ask without at_least"
+    )]
     Behind {
         /// The store.
         store: StoreName,
@@ -75,7 +79,9 @@ pub enum QueryError {
         owner: Option<String>,
     },
     /// The window reaches back further than the store keeps events.
-    #[error("NF014 feature {feature:?} reaches back {needed:?}, but store {store:?} keeps {retention:?} (of which {read_slack:?} is slack for reads); raise retention(..) or shorten the window")]
+    #[error(
+        "NF014 feature {feature:?} reaches back {needed:?}, but store {store:?} keeps {retention:?} (of which {read_slack:?} is slack for reads); raise retention(..) or shorten the window"
+    )]
     WindowExceedsRetention {
         /// The store.
         store: StoreName,
@@ -261,7 +267,13 @@ impl StoreHub {
     }
 
     /// Announces a store and the number of its partitions; partitions are added as they open.
-    pub fn declare(&self, store: StoreName, topic: TopicName, n_partitions: i32, queryable: Arc<dyn Any + Send + Sync>) {
+    pub fn declare(
+        &self,
+        store: StoreName,
+        topic: TopicName,
+        n_partitions: i32,
+        queryable: Arc<dyn Any + Send + Sync>,
+    ) {
         let entry = StoreEntry { topic, n_partitions, queryable, partitions: BTreeMap::new() };
         self.change(|stores| {
             stores.insert(store.clone(), entry.clone());
@@ -293,7 +305,11 @@ impl StoreHub {
 
     /// The largest lag over the tasks that feed the stores, in milliseconds; `None` when one of them is unknown.
     pub fn source_lag_ms(&self, now: Timestamp) -> Option<i64> {
-        self.source_progress.load().iter().map(|cell| cell.get().lag_ms(now)).try_fold(0, |max, lag| Some(max.max(lag?)))
+        self.source_progress
+            .load()
+            .iter()
+            .map(|cell| cell.get().lag_ms(now))
+            .try_fold(0, |max, lag| Some(max.max(lag?)))
     }
 
     /// Calls `read` with the store's entry, without copying it.

@@ -119,6 +119,18 @@ pub struct LogRecord {
 }
 
 impl LogRecord {
+    /// A record of nothing at offset -1, to be filled in.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            offset: -1,
+            key: None,
+            value: None,
+            timestamp: Timestamp::MIN,
+            timestamp_type: TimestampType::CreateTime,
+            headers: Headers::new(),
+        }
+    }
+
     /// Bytes of key, value and headers.
     pub fn size_bytes(&self) -> usize {
         let headers = self.headers.iter().map(|h| h.name.len() + h.value.as_ref().map_or(0, Bytes::len));

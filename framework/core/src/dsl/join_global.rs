@@ -1,0 +1,59 @@
+//! `join_global` and `left_join_global`: a stream looks up a global table by any key it can name.
+
+use std::sync::Arc;
+
+use super::process::each;
+use super::{GlobalTable, KStream};
+use crate::record::Record;
+
+impl<K: 'static, V: 'static> KStream<K, V> {
+    /// Joins each record with the row whose key `select` names; records without one are dropped and counted as
+    /// `join_miss`. The row is the newest at processing time: there is no time alignment, as in Kafka Streams.
+    pub fn join_global<GK: 'static, G: Send + Sync + 'static, O: 'static>(
+        self,
+        name: &str,
+        table: &GlobalTable<GK, G>,
+        select: impl Fn(&K, &V) -> GK + Send + Sync + 'static,
+        join: impl Fn(&K, V, &G) -> O + Send + Sync + 'static,
+    ) -> KStream<K, O> {
+        self.lookup_global(name, table, select, move |key, value, row| row.map(|row| join(key, value, row)))
+    }
+
+    /// Joins each record with the row whose key `select` names, or with `None`.
+    pub fn left_join_global<GK: 'static, G: Send + Sync + 'static, O: 'static>(
+        self,
+        name: &str,
+        table: &GlobalTable<GK, G>,
+        select: impl Fn(&K, &V) -> GK + Send + Sync + 'static,
+        join: impl Fn(&K, V, Option<&G>) -> O + Send + Sync + 'static,
+    ) -> KStream<K, O> {
+        self.lookup_global(name, table, select, move |key, value, row| Some(join(key, value, row)))
+    }
+
+    fn lookup_global<GK: 'static, G: Send + Sync + 'static, O: 'static>(
+        self,
+        name: &str,
+        table: &GlobalTable<GK, G>,
+        select: impl Fn(&K, &V) -> GK + Send + Sync + 'static,
+        join: impl Fn(&K, V, Option<&G>) -> Option<O> + Send + Sync + 'static,
+    ) -> KStream<K, O> {
+        let (table, functions) = (table.clone(), Arc::new((select, join)));
+        self.then(name, false, move || {
+            let (table, functions) = (table.clone(), functions.clone());
+            each(move |cx, record: Record<K, V>| {
+                let (select, join) = &*functions;
+                let row = table.get(&select(&record.key, &record.value))?;
+                match join(&record.key, record.value, row.as_deref()) {
+                    Some(value) => {
+                        let (key, timestamp, headers) = (record.key, record.timestamp, record.headers);
+                        cx.forward(Record { key, value, timestamp, headers })
+                    }
+                    None => {
+                        cx.count("join_miss");
+                        Ok(())
+                    }
+                }
+            })
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! `join_table` and `left_join_table`: a stream looks up the row of its key.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::table::{Rows, key_value};
+use super::{KStream, KTable};
+use crate::names::{StoreName, TopicName};
+use crate::processor::ProcessError;
+use crate::record::{LogRecord, Record};
+use crate::serde::Part;
+use crate::task::graph::{Node, NodeContext};
+use crate::topology::graph::NodeKind;
+use crate::topology::{CoPartition, TopologyFault};
+
+type Joiner<K, V, T, O> = Arc<dyn Fn(&K, V, Option<T>) -> Option<O> + Send + Sync>;
+
+impl<K: 'static, V: 'static> KStream<K, V> {
+    /// Joins each record with the table's row of the same key; records without one are dropped and counted as `join_miss`.
+    /// Only stream records trigger results. The topics of both sides need equal numbers of partitions.
+    ///
+    /// ```
+    /// # use nowfold_core::{dsl::StreamsBuilder, serde::Plain};
+    /// let app = StreamsBuilder::new("greet");
+    /// let names = app.table("names", "names", Plain::<String, String>::new());
+    /// app.stream("visits", Plain::<String, String>::new())
+    ///     .join_table("with-name", &names, |_, page, name| format!("{name} saw {page}"))
+    ///     .to("log", Plain::new());
+    /// # app.build()?;
+    /// # Ok::<(), nowfold_core::topology::TopologyError>(())
+    /// ```
+    pub fn join_table<T: 'static, O: 'static>(
+        self,
+        name: &str,
+        table: &KTable<K, T>,
+        join: impl Fn(&K, V, T) -> O + Send + Sync + 'static,
+    ) -> KStream<K, O> {
+        self.lookup(name, table, Arc::new(move |key, value, row: Option<T>| row.map(|row| join(key, value, row))))
+    }
+
+    /// Joins each record with the table's row of the same key, or with `None`.
+    pub fn left_join_table<T: 'static, O: 'static>(
+        self,
+        name: &str,
+        table: &KTable<K, T>,
+        join: impl Fn(&K, V, Option<T>) -> O + Send + Sync + 'static,
+    ) -> KStream<K, O> {
+        self.lookup(name, table, Arc::new(move |key, value, row| Some(join(key, value, row))))
+    }
+
+    fn lookup<T: 'static, O: 'static>(
+        self,
+        name: &str,
+        table: &KTable<K, T>,
+        join: Joiner<K, V, T, O>,
+    ) -> KStream<K, O> {
+        let mut graph = self.builder.0.borrow_mut();
+        if let Some(changed_by) = &self.key_changed_by {
+            let (node, changed_by) = (name.to_owned(), changed_by.to_string());
+            graph.faults.push(TopologyFault::KeyChanged { node, changed_by });
+        }
+        let mut topics = graph.sources_above(self.node);
+        topics.push(table.topic.clone());
+        topics.sort();
+        graph.co_partitions.push(CoPartition { node: name.into(), topics });
+        let (rows, topic, store) = (table.rows.clone(), table.topic.clone(), table.store.clone());
+        let make = Arc::new(move || {
+            let node = JoinNode { rows: rows.clone(), topic: topic.clone(), store: store.clone(), join: join.clone() };
+            Box::new(node) as Box<dyn Node>
+        });
+        let node = graph.add(name, NodeKind::Processor, &[self.node], make);
+        graph.connect(node, std::slice::from_ref(&table.store));
+        drop(graph);
+        KStream { key_changed_by: self.key_changed_by, ..KStream::new(self.builder, node) }
+    }
+}
+
+struct JoinNode<K, V, T, O> {
+    rows: Rows<K, T>,
+    topic: TopicName,
+    store: StoreName,
+    join: Joiner<K, V, T, O>,
+}
+
+impl<K: 'static, V: 'static, T: 'static, O: 'static> JoinNode<K, V, T, O> {
+    fn row(&self, cx: &mut NodeContext<'_>, key: &K) -> Result<Option<T>, ProcessError> {
+        let Some(key) = self.rows.key_bytes(&self.topic, key)? else { return Ok(None) };
+        let value = key_value(cx, &self.store)?.get(&key)?;
+        value.map(|value| self.decode(value)).transpose()
+    }
+
+    fn decode(&self, value: Bytes) -> Result<T, ProcessError> {
+        let row = LogRecord { value: Some(value), ..LogRecord::empty() };
+        self.rows.reader.value(&self.topic, &row).map_err(|error| super::source::undecodable(Part::Value, &error))
+    }
+}
+
+impl<K: 'static, V: 'static, T: 'static, O: 'static> Node for JoinNode<K, V, T, O> {
+    fn process(&mut self, cx: &mut NodeContext<'_>, slot: &mut dyn Any) -> Result<(), ProcessError> {
+        let record = slot.downcast_mut::<Option<Record<K, V>>>().and_then(Option::take);
+        let record = record.ok_or_else(|| ProcessError::new("the record is of another type than the join takes"))?;
+        let row = self.row(cx, &record.key)?;
+        let Some(value) = (self.join)(&record.key, record.value, row) else {
+            cx.shared.effects.count("join_miss", 1);
+            return Ok(());
+        };
+        let (key, timestamp, headers) = (record.key, record.timestamp, record.headers);
+        cx.forward(&mut Some(Record { key, value, timestamp, headers }))
+    }
+}

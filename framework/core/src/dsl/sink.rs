@@ -1,0 +1,74 @@
+//! `to`: a stream into a topic.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::KStream;
+use crate::failure::Stage;
+use crate::names::TopicName;
+use crate::processor::ProcessError;
+use crate::record::{OutputRecord, Record};
+use crate::serde::{Produced, SerdeError, Serializer};
+use crate::task::graph::{Node, NodeContext, ORIGIN_HEADER};
+use crate::topology::{TopicRequirement, TopicRole};
+
+impl<K: 'static, V: 'static> KStream<K, V> {
+    /// Writes the stream to a topic of others, which must exist. Partition: murmur2 of the key's bytes, as Kafka's
+    /// default partitioner; the record's timestamp and headers go along.
+    pub fn to(self, topic: impl Into<TopicName>, serdes: impl Produced<K, V> + 'static) {
+        let topic = topic.into();
+        let role = TopicRole::Sink;
+        self.builder.require(TopicRequirement { name: topic.clone(), role, create: None, rules: Vec::new() });
+        self.write_to(&topic, serdes, false);
+    }
+
+    /// Adds the sink node; an intermediate topic gets the header that carries the root origin.
+    pub(super) fn write_to(self, topic: &TopicName, serdes: impl Produced<K, V> + 'static, intermediate: bool) {
+        let (key, value) = (serdes.key_serializer(), serdes.value_serializer());
+        let target = topic.clone();
+        let make = Arc::new(move || {
+            let node = SinkNode { topic: target.clone(), key: key.clone(), value: value.clone(), intermediate };
+            Box::new(node) as Box<dyn Node>
+        });
+        let name = format!("to-{topic}");
+        self.builder.0.borrow_mut().sink(&name, topic, Arc::new(serdes), self.node, make);
+    }
+}
+
+struct SinkNode<K, V> {
+    topic: TopicName,
+    key: Arc<dyn Serializer<K>>,
+    value: Arc<dyn Serializer<V>>,
+    intermediate: bool,
+}
+
+impl<K: 'static, V: 'static> SinkNode<K, V> {
+    fn encode(&self, record: Record<K, V>) -> Result<OutputRecord, SerdeError> {
+        Ok(OutputRecord {
+            topic: self.topic.clone(),
+            partition: None,
+            key: self.key.serialize(&self.topic, &record.key)?,
+            value: self.value.serialize(&self.topic, &record.value)?,
+            timestamp: record.timestamp,
+            headers: record.headers,
+        })
+    }
+}
+
+impl<K: 'static, V: 'static> Node for SinkNode<K, V> {
+    fn process(&mut self, cx: &mut NodeContext<'_>, slot: &mut dyn Any) -> Result<(), ProcessError> {
+        let record = slot.downcast_mut::<Option<Record<K, V>>>().and_then(Option::take);
+        let record = record.ok_or_else(|| ProcessError::new("the record is of another type than the sink takes"))?;
+        let unwritable = |error: SerdeError| ProcessError::at(Stage::Produce, error.to_string(), error.is_retriable());
+        let mut output = self.encode(record).map_err(unwritable)?;
+        if self.intermediate {
+            let origin = cx.shared.next_event_id();
+            output.headers.remove(ORIGIN_HEADER);
+            output.headers.push(ORIGIN_HEADER, Some(Bytes::from(origin)));
+        }
+        cx.shared.effects.outputs.push(output);
+        Ok(())
+    }
+}

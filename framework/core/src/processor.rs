@@ -1,0 +1,230 @@
+//! Processors: the nodes of a topology that users write, and what they see of their task.
+
+use std::any::Any;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+
+use crate::failure::Stage;
+use crate::names::{StoreName, TopicPartition};
+use crate::record::{LogRecord, Origin, Record};
+use crate::state::{KeyValueStore, StateStore, StoreError};
+use crate::task::graph::NodeContext;
+use crate::time::Timestamp;
+
+/// A step that turns records of `KI, VI` into any number of records of `KO, VO`.
+///
+/// One instance serves one task, so it may keep state of its own, but only stores survive a restart.
+pub trait Processor<KI, VI, KO, VO>: Send {
+    /// Handles one record; results go to [`ProcessorContext::forward`].
+    ///
+    /// # Errors
+    /// An error is the record's failure: the application's process handler decides what becomes of it.
+    fn process(
+        &mut self,
+        cx: &mut ProcessorContext<'_, '_, KO, VO>,
+        record: Record<KI, VI>,
+    ) -> Result<(), ProcessError>;
+}
+
+/// Why a processor refused a record. Made from any error with `?`, or from a sentence with [`ProcessError::new`].
+#[derive(Debug)]
+pub struct ProcessError {
+    pub(crate) cause: String,
+    pub(crate) stage: Stage,
+    pub(crate) fatal: bool,
+    pub(crate) retriable: bool,
+    /// The node that failed, once the verdict is to stop.
+    pub(crate) node: Option<String>,
+}
+
+impl ProcessError {
+    /// A failure with this cause.
+    pub fn new(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), stage: Stage::Process, fatal: false, retriable: false, node: None }
+    }
+
+    /// The same error on its way up from `node`, not to be judged again.
+    pub(crate) fn at_node(self, node: &str) -> Self {
+        Self { fatal: true, node: self.node.or_else(|| Some(node.to_owned())), ..self }
+    }
+
+    pub(crate) fn at(stage: Stage, cause: String, retriable: bool) -> Self {
+        Self { cause, stage, fatal: false, retriable, node: None }
+    }
+}
+
+impl<E: std::error::Error> From<E> for ProcessError {
+    fn from(error: E) -> Self {
+        let mut cause = error.to_string();
+        let mut source = error.source();
+        while let Some(inner) = source {
+            cause = format!("{cause}: {inner}");
+            source = inner.source();
+        }
+        Self::new(cause)
+    }
+}
+
+/// What a processor sees of its task while it handles a record.
+pub struct ProcessorContext<'n, 't, K, V> {
+    node: &'n mut NodeContext<'t>,
+    output: PhantomData<fn(K, V)>,
+}
+
+impl<K, V> std::fmt::Debug for ProcessorContext<'_, '_, K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProcessorContext").field("node", &self.node.name()).finish()
+    }
+}
+
+impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
+    pub(crate) fn new(node: &'n mut NodeContext<'t>) -> Self {
+        Self { node, output: PhantomData }
+    }
+
+    /// Passes a record to every node below, in the order in which they were added.
+    ///
+    /// # Errors
+    /// When a node below failed in a way that stops the task; pass it on with `?`.
+    pub fn forward(&mut self, record: Record<K, V>) -> Result<(), ProcessError> {
+        self.node.forward(&mut Some(record))
+    }
+
+    /// Name of the node.
+    pub fn node_name(&self) -> &str {
+        self.node.name()
+    }
+
+    /// The root of the present record: the raw record that it descends from, across repartitioning.
+    pub fn origin(&self) -> &Origin {
+        self.node.shared.origin()
+    }
+
+    /// An id for the next thing made from the present record: equal when the record is processed again, different from
+    /// every other. Form: `{topic}/{partition}/{offset}/{timestamp}/{i}` (SEMANTICS section 1).
+    pub fn next_event_id(&mut self) -> String {
+        self.node.shared.next_event_id()
+    }
+
+    /// The record as it was read: offset, bytes and timestamp of this task's own source.
+    pub fn source_record(&self) -> (&TopicPartition, &LogRecord) {
+        self.node.shared.source_record()
+    }
+
+    /// The largest timestamp that this task has read.
+    pub fn stream_time(&self) -> Timestamp {
+        self.node.shared.stream_time
+    }
+
+    /// Wall-clock time, as of this batch.
+    pub fn wall_clock(&self) -> Timestamp {
+        self.node.shared.wall_clock
+    }
+
+    /// Whether this record is read only to rebuild a store: effects other than on the store have been had before.
+    pub fn is_replaying(&self) -> bool {
+        self.node.shared.replaying
+    }
+
+    /// Counts something that happened to the present record, such as a drop; appears as
+    /// `nowfold_records_dropped_total{reason}` when it is a drop.
+    pub fn count(&mut self, reason: &'static str) {
+        self.node.shared.effects.count(reason, 1);
+    }
+
+    /// Sends the record as it was read to the dead-letter topic, with this cause. Not while replaying.
+    pub fn dead_letter(&mut self, stage: Stage, cause: &str) {
+        self.node.dead_letter(stage, cause);
+    }
+
+    /// A key-value store that the node is connected to.
+    ///
+    /// # Errors
+    /// [`StoreError::NotConnected`].
+    pub fn key_value(&mut self, store: &str) -> Result<LoggedKeyValue<'_>, StoreError> {
+        let (name, slot, changelog) = self.node.store(store)?;
+        let inner = slot.as_key_value();
+        let inner = inner.ok_or_else(|| StoreError::NotConnected { store: name.to_string(), kind: "key-value" })?;
+        Ok(LoggedKeyValue { name, inner, changelog })
+    }
+
+    /// A store of the user's own kind that the node is connected to.
+    ///
+    /// # Errors
+    /// [`StoreError::NotConnected`] also when it is of another kind.
+    pub fn store<S: StateStore>(&mut self, store: &str) -> Result<&mut S, StoreError> {
+        let (name, slot, _) = self.node.store(store)?;
+        let any: &mut dyn Any = slot.as_any_mut();
+        any.downcast_mut()
+            .ok_or_else(|| StoreError::NotConnected { store: name.to_string(), kind: std::any::type_name::<S>() })
+    }
+}
+
+/// A write on its way to a store's changelog topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangelogWrite {
+    /// The store.
+    pub store: StoreName,
+    /// Its key.
+    pub key: Bytes,
+    /// The new value; `None` is a deletion.
+    pub value: Option<Bytes>,
+}
+
+/// A key-value store whose writes are repeated on its changelog.
+pub struct LoggedKeyValue<'a> {
+    name: &'a StoreName,
+    inner: &'a mut dyn KeyValueStore,
+    changelog: Option<&'a mut Vec<ChangelogWrite>>,
+}
+
+impl std::fmt::Debug for LoggedKeyValue<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoggedKeyValue").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl LoggedKeyValue<'_> {
+    /// The value of `key`.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.inner.get(key)
+    }
+
+    /// Pairs whose keys begin with `prefix`, in ascending byte order, at most `limit`.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn prefix(&self, prefix: &[u8], limit: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        self.inner.prefix(prefix, limit)
+    }
+
+    /// Sets `key` to `value`.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn put(&mut self, key: Bytes, value: Bytes) -> Result<(), StoreError> {
+        self.inner.put(key.clone(), value.clone())?;
+        self.log(key, Some(value));
+        Ok(())
+    }
+
+    /// Removes `key`.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn delete(&mut self, key: &[u8]) -> Result<(), StoreError> {
+        self.inner.delete(key)?;
+        self.log(Bytes::copy_from_slice(key), None);
+        Ok(())
+    }
+
+    fn log(&mut self, key: Bytes, value: Option<Bytes>) {
+        if let Some(changelog) = &mut self.changelog {
+            changelog.push(ChangelogWrite { store: self.name.clone(), key, value });
+        }
+    }
+}

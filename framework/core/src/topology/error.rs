@@ -1,0 +1,93 @@
+//! What is wrong with a topology: all of it at once.
+
+use std::fmt;
+
+/// One mistake in a topology. Displays with its code, the node and the next step.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TopologyFault {
+    /// Two nodes share a name.
+    #[error("NF001 two nodes are named {name:?}; give each operator a name of its own")]
+    DuplicateNode {
+        /// The name.
+        name: String,
+    },
+    /// Two stores share a name.
+    #[error("NF002 two stores are named {name:?}; a store's name is its identity across restarts")]
+    DuplicateStore {
+        /// The name.
+        name: String,
+    },
+    /// A topic is a source twice.
+    #[error("NF003 topic {topic:?} is read twice; read it once and clone the stream")]
+    DuplicateSource {
+        /// The topic.
+        topic: String,
+    },
+    /// A name that Kafka or the file system would not take.
+    #[error("NF004 {what} {name:?} is not usable: 1 to 249 of a-z A-Z 0-9 . _ - are")]
+    BadName {
+        /// What it names.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A join on a key that was changed since the topic was read.
+    #[error(
+        "NF005 {node:?} joins on a key that {changed_by:?} changed, so equal keys may lie in different partitions; write the stream `through` a topic between the two"
+    )]
+    KeyChanged {
+        /// The join.
+        node: String,
+        /// The operator that changed the key.
+        changed_by: String,
+    },
+    /// A processor names a store that does not exist.
+    #[error("NF006 {node:?} asks for store {store:?}, which was never added; add it with state_store")]
+    UnknownStore {
+        /// The processor.
+        node: String,
+        /// The store.
+        store: String,
+    },
+    /// Nothing is read at all.
+    #[error("NF007 the topology reads no topic; begin with stream, table or actions")]
+    Empty,
+    /// An operator's own complaint, such as a feature that does not fit its store.
+    #[error("{message}")]
+    Other {
+        /// A sentence that begins with a code.
+        message: String,
+    },
+}
+
+/// Everything that is wrong with a topology, in the order in which it was built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopologyError {
+    faults: Vec<TopologyFault>,
+}
+
+impl TopologyError {
+    pub(crate) fn new(faults: Vec<TopologyFault>) -> Self {
+        Self { faults }
+    }
+
+    /// The faults; never empty.
+    pub fn faults(&self) -> &[TopologyFault] {
+        &self.faults
+    }
+}
+
+impl fmt::Display for TopologyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.faults.as_slice() {
+            [one] => one.fmt(f),
+            many => {
+                write!(f, "the topology has {} faults:", many.len())?;
+                many.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for TopologyError {}

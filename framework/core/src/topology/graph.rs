@@ -1,0 +1,250 @@
+//! The graph as it is being built.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::error::{TopologyError, TopologyFault};
+use super::requirement::{PartitionCount, TopicBlueprint, TopicRequirement, TopicRole};
+use super::{CoPartition, GlobalSpec, Topology, subtopology};
+use crate::failure::FailureHandlers;
+use crate::names::{StoreName, TopicName};
+use crate::serde::Format;
+use crate::state::{Changelog, StoreSpec};
+use crate::task::graph::{CloneSlot, Node};
+
+pub(crate) type MakeNode = Arc<dyn Fn() -> Box<dyn Node> + Send + Sync>;
+
+/// What a node is to the outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NodeKind {
+    Source(TopicName),
+    Processor,
+    Sink(TopicName),
+}
+
+pub(crate) struct NodeSpec {
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: NodeKind,
+    pub(crate) parents: Vec<usize>,
+    pub(crate) children: Vec<usize>,
+    pub(crate) stores: Vec<StoreName>,
+    pub(crate) clone_slot: Option<CloneSlot>,
+    pub(crate) make: MakeNode,
+    /// Failed records go to the dead-letter topic unless the user says otherwise.
+    pub(crate) dead_letters_by_default: bool,
+    /// Format of the records read or written, for sources and sinks.
+    pub(crate) format: Option<String>,
+}
+
+/// The state behind [`StreamsBuilder`](crate::dsl::StreamsBuilder) and the streams it made.
+pub(crate) struct GraphBuilder {
+    pub(crate) app: String,
+    pub(crate) nodes: Vec<NodeSpec>,
+    pub(crate) stores: BTreeMap<StoreName, StoreSpec>,
+    pub(crate) globals: Vec<GlobalSpec>,
+    pub(crate) requirements: Vec<TopicRequirement>,
+    pub(crate) formats: Vec<Arc<dyn Format>>,
+    pub(crate) co_partitions: Vec<CoPartition>,
+    pub(crate) faults: Vec<TopologyFault>,
+    pub(crate) handlers: FailureHandlers,
+    pub(crate) dead_letter_topic: Option<TopicName>,
+}
+
+impl GraphBuilder {
+    pub(crate) fn new(app: &str) -> Self {
+        let mut graph = Self {
+            app: app.to_owned(),
+            nodes: Vec::new(),
+            stores: BTreeMap::new(),
+            globals: Vec::new(),
+            requirements: Vec::new(),
+            formats: Vec::new(),
+            co_partitions: Vec::new(),
+            faults: Vec::new(),
+            handlers: FailureHandlers::default(),
+            dead_letter_topic: None,
+        };
+        graph.check_name("application", app);
+        graph
+    }
+
+    /// Adds a node below `parents` and returns its index.
+    pub(crate) fn add(&mut self, name: &str, kind: NodeKind, parents: &[usize], make: MakeNode) -> usize {
+        if self.nodes.iter().any(|node| &*node.name == name) {
+            self.faults.push(TopologyFault::DuplicateNode { name: name.to_owned() });
+        }
+        let index = self.nodes.len();
+        for &parent in parents {
+            if let Some(parent) = self.nodes.get_mut(parent) {
+                parent.children.push(index);
+            }
+        }
+        self.nodes.push(NodeSpec {
+            name: name.into(),
+            kind,
+            parents: parents.to_vec(),
+            children: Vec::new(),
+            stores: Vec::new(),
+            clone_slot: None,
+            make,
+            dead_letters_by_default: false,
+            format: None,
+        });
+        index
+    }
+
+    pub(crate) fn source(&mut self, topic: &TopicName, format: Arc<dyn Format>, make: MakeNode) -> usize {
+        self.check_name("topic", topic.as_str());
+        if self.source_topics().any(|known| known == topic) {
+            self.faults.push(TopologyFault::DuplicateSource { topic: topic.to_string() });
+        }
+        let index = self.add(topic.as_str(), NodeKind::Source(topic.clone()), &[], make);
+        self.set_format(index, format);
+        index
+    }
+
+    pub(crate) fn sink(
+        &mut self,
+        name: &str,
+        topic: &TopicName,
+        format: Arc<dyn Format>,
+        parent: usize,
+        make: MakeNode,
+    ) {
+        self.check_name("topic", topic.as_str());
+        let index = self.add(name, NodeKind::Sink(topic.clone()), &[parent], make);
+        self.set_format(index, format);
+    }
+
+    fn set_format(&mut self, node: usize, format: Arc<dyn Format>) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.format = Some(format.name().into_owned());
+        }
+        self.formats.push(format);
+    }
+
+    pub(crate) fn add_store(&mut self, spec: StoreSpec) {
+        self.check_name("store", spec.name.as_str());
+        if self.stores.contains_key(&spec.name) {
+            self.faults.push(TopologyFault::DuplicateStore { name: spec.name.to_string() });
+        }
+        self.stores.insert(spec.name.clone(), spec);
+    }
+
+    pub(crate) fn connect(&mut self, node: usize, stores: &[StoreName]) {
+        for store in stores {
+            if !self.stores.contains_key(store) {
+                let node = self.node_name(node).to_string();
+                self.faults.push(TopologyFault::UnknownStore { node, store: store.to_string() });
+            }
+        }
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.stores.extend_from_slice(stores);
+        }
+    }
+
+    pub(crate) fn node_name(&self, node: usize) -> Arc<str> {
+        self.nodes.get(node).map_or_else(|| Arc::from(""), |node| node.name.clone())
+    }
+
+    /// Source topics from which records reach `node`.
+    pub(crate) fn sources_above(&self, node: usize) -> Vec<TopicName> {
+        let (mut topics, mut seen, mut todo) = (Vec::new(), HashSet::new(), vec![node]);
+        while let Some(index) = todo.pop() {
+            let Some(spec) = self.nodes.get(index).filter(|_| seen.insert(index)) else { continue };
+            if let NodeKind::Source(topic) = &spec.kind {
+                topics.push(topic.clone());
+            }
+            todo.extend(&spec.parents);
+        }
+        topics.sort();
+        topics
+    }
+
+    pub(crate) fn require(&mut self, requirement: TopicRequirement) {
+        match self.requirements.iter_mut().find(|known| known.name == requirement.name) {
+            Some(known) => merge(known, requirement),
+            None => self.requirements.push(requirement),
+        }
+    }
+
+    fn source_topics(&self) -> impl Iterator<Item = &TopicName> {
+        let topics = self.nodes.iter().filter_map(|node| match &node.kind {
+            NodeKind::Source(topic) => Some(topic),
+            _ => None,
+        });
+        topics.chain(self.globals.iter().map(|global| &global.topic))
+    }
+
+    pub(crate) fn check_name(&mut self, what: &'static str, name: &str) {
+        let usable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if name.is_empty() || name.len() > 249 || matches!(name, "." | "..") || !name.chars().all(usable) {
+            self.faults.push(TopologyFault::BadName { what, name: name.to_owned() });
+        }
+    }
+
+    /// The finished topology, or everything that is wrong with it.
+    pub(crate) fn finish(mut self) -> Result<Topology, TopologyError> {
+        if self.nodes.is_empty() {
+            self.faults.push(TopologyFault::Empty);
+        }
+        self.require_changelogs();
+        self.require_dead_letters();
+        if !self.faults.is_empty() {
+            return Err(TopologyError::new(self.faults));
+        }
+        let subtopologies = subtopology::split(&self.nodes, &self.stores);
+        subtopology::size_intermediate_topics(&mut self.requirements, &self.nodes, &subtopologies);
+        Ok(Topology::new(self, subtopologies))
+    }
+
+    fn require_changelogs(&mut self) {
+        let logged: Vec<_> = self.stores.values().filter(|store| store.changelog == Changelog::Topic).collect();
+        let topics: Vec<_> = logged.iter().map(|store| changelog_topic(&self.app, &store.name)).collect();
+        for name in topics {
+            self.require(TopicRequirement {
+                name,
+                role: TopicRole::Changelog,
+                create: Some(TopicBlueprint::new(
+                    PartitionCount::LargestOf(Vec::new()),
+                    &[("cleanup.policy", "compact"), ("message.timestamp.type", "CreateTime")],
+                )),
+                rules: vec![super::requirement::TopicRule {
+                    key: "cleanup.policy",
+                    expected: super::requirement::Expected::Containing("compact"),
+                    code: "NF130",
+                    consequence: "state would be lost",
+                }],
+            });
+        }
+    }
+
+    fn require_dead_letters(&mut self) {
+        let wanted = !self.handlers.is_empty() || self.nodes.iter().any(|node| node.dead_letters_by_default);
+        if self.dead_letter_topic.is_none() && wanted {
+            self.dead_letter_topic = Some(TopicName::from(format!("{}-dead-letters", self.app)));
+        }
+        if let Some(name) = self.dead_letter_topic.clone() {
+            let create = Some(TopicBlueprint::new(PartitionCount::Fixed(1), &[]));
+            self.require(TopicRequirement { name, role: TopicRole::DeadLetters, create, rules: Vec::new() });
+        }
+    }
+}
+
+/// `<application>-<store>-changelog`, as Kafka Streams names them.
+pub fn changelog_topic(app: &str, store: &StoreName) -> TopicName {
+    TopicName::from(format!("{app}-{store}-changelog"))
+}
+
+/// A topic that is both written and read here is an intermediate one.
+fn merge(known: &mut TopicRequirement, other: TopicRequirement) {
+    if known.role != other.role {
+        known.role = TopicRole::Intermediate;
+    }
+    known.create = known.create.take().or(other.create);
+    for rule in other.rules {
+        if !known.rules.contains(&rule) {
+            known.rules.push(rule);
+        }
+    }
+}
