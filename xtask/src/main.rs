@@ -2,6 +2,10 @@
 //!
 //! This is the first thing a newcomer compiles, so it depends on std, clap, anyhow and serde_json alone.
 
+mod bench;
+mod cargo;
+mod ci;
+mod demo;
 mod java;
 mod maven;
 mod packages;
@@ -10,6 +14,7 @@ mod server;
 mod workspace;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -32,10 +37,17 @@ enum Command {
     /// Start, stop or inspect a real Schema Registry with Confluent's API on this machine.
     #[command(subcommand)]
     Registry(Action),
+    /// Build the job recommender without the Kafka client and run it on the in-process log.
+    Demo(demo::Demo),
+    /// Run every check that CI runs.
+    Ci(ci::Ci),
+    /// Run the benches, which print one JSON object per line.
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    let started = Instant::now();
+    match run(&Cli::parse(), started) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -44,9 +56,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<ExitCode> {
+fn run(cli: &Cli, started: Instant) -> Result<ExitCode> {
     match &cli.command {
         Command::Kafka(action) => action.run(&Kafka),
         Command::Registry(action) => action.run(&Registry),
+        Command::Demo(demo) => demo.run(started),
+        Command::Ci(ci) => Ok(ci.run(started)),
+        Command::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
     }
 }

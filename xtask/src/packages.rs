@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -17,6 +17,16 @@ pub(crate) struct Tool {
     /// What it is needed for, completing "needed to ...".
     pub(crate) purpose: &'static str,
 }
+
+/// The linker that every Rust build calls, and the C compiler of the Kafka client.
+pub(crate) const LINKER: Tool = Tool { program: "cc", package: "build-essential", purpose: "link Rust programs" };
+
+/// The build tool of the Kafka client's C library.
+pub(crate) const MAKE: Tool = Tool { program: "make", package: "build-essential", purpose: "build the Kafka client" };
+
+/// How the Kafka client's build finds C libraries.
+pub(crate) const PKG_CONFIG: Tool =
+    Tool { program: "pkg-config", package: "pkg-config", purpose: "build the Kafka client" };
 
 /// Maven, which fetches the servers' jars.
 pub(crate) const MAVEN: Tool =
@@ -61,6 +71,9 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     if !is_root() {
         bail!("not root, so nothing was installed; run: sudo sh -c '{by_hand}'");
     }
+    // Two threads may find something missing, but apt-get runs once at a time.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock();
     eprintln!("installing with apt-get: {}", packages.join(" "));
     update_once()?;
     let mut arguments = vec!["install", "-y", "--no-install-recommends"];

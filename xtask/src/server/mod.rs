@@ -18,7 +18,7 @@ use anyhow::Result;
 pub(crate) use action::Action;
 pub(crate) use home::Home;
 pub(crate) use kafka::Kafka;
-pub(crate) use lifecycle::{start, stop};
+pub(crate) use lifecycle::{Started, external, start, stop};
 pub(crate) use registry::Registry;
 
 /// What differs between the servers; `lifecycle` holds what does not.

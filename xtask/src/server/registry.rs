@@ -6,7 +6,8 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use super::{Home, Server, wire};
-use crate::{java, maven};
+use crate::java::{self, Java};
+use crate::maven;
 
 const VERSION: &str = "3.3.3";
 const JAVA: u32 = 21;
@@ -16,6 +17,16 @@ const COMPATIBILITY: &str = "BACKWARD";
 /// One Schema Registry.
 #[derive(Debug)]
 pub(crate) struct Registry;
+
+impl Registry {
+    /// The Java that runs it.
+    ///
+    /// # Errors
+    /// When there is none new enough; its users can do without the registry then.
+    pub(crate) fn java() -> Result<Java> {
+        java::require(JAVA, "the Schema Registry")
+    }
+}
 
 impl Server for Registry {
     fn name(&self) -> &'static str {
@@ -35,7 +46,7 @@ impl Server for Registry {
     }
 
     fn command(&self, home: &Home, port: u16) -> Result<Command> {
-        let java = java::require(JAVA, "the Schema Registry")?;
+        let java = Self::java()?;
         let artifact = format!("io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all");
         let server = maven::unpacked(&format!("registry-{VERSION}"), &artifact, "quarkus-run.jar")?;
         let mut command = Command::new(&java.launcher);

@@ -1,0 +1,91 @@
+//! What each step does.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::report::Outcome;
+use super::servers::Addresses;
+use crate::cargo::{self, Metadata, cargo};
+use crate::{demo, packages};
+
+/// How long the demo run may take in all: it loads four days of history with a debug build.
+const DEMO_WITHIN: Duration = Duration::from_secs(300);
+
+/// A linker for Rust, a C compiler and make for the Kafka client.
+pub(crate) fn tools() -> Result<Outcome> {
+    packages::require(&[packages::LINKER, packages::MAKE, packages::PKG_CONFIG])?;
+    Ok(Outcome::Passed)
+}
+
+/// Formatting of every crate.
+pub(crate) fn format() -> Result<Outcome> {
+    passed(&mut cargo(&["fmt", "--all", "--", "--check"]))
+}
+
+/// Lints of every target with every feature; a warning is an error.
+pub(crate) fn clippy() -> Result<Outcome> {
+    passed(&mut cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]))
+}
+
+/// The documentation; a broken link is an error.
+pub(crate) fn docs() -> Result<Outcome> {
+    let mut command = cargo(&["doc", "--workspace", "--all-features", "--no-deps"]);
+    passed(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// The demo's features compile alone, without the Kafka client.
+pub(crate) fn demo_build() -> Result<Outcome> {
+    if let Some(skipped) = without_demo()? {
+        return Ok(skipped);
+    }
+    passed(&mut cargo(&["build", "-p", demo::PACKAGE, "--no-default-features", "--features", "embedded"]))
+}
+
+/// The demo runs to its end by itself and says so by its exit code.
+pub(crate) fn demo_run() -> Result<Outcome> {
+    if let Some(skipped) = without_demo()? {
+        return Ok(skipped);
+    }
+    let binary = Metadata::read()?.binary("debug", demo::BINARY)?;
+    let mut command = Command::new(&binary);
+    command.args(["--embedded", "--seconds", "5"]);
+    eprintln!("$ {} --embedded --seconds 5", demo::BINARY);
+    let started = Instant::now();
+    let mut child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
+    while started.elapsed() < DEMO_WITHIN {
+        if let Some(status) = child.try_wait()? {
+            ensure!(status.success(), "{} failed ({status})", demo::BINARY);
+            return Ok(Outcome::Passed);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    child.kill()?;
+    child.wait()?;
+    bail!("{} --seconds 5 was still running after {} s", demo::BINARY, DEMO_WITHIN.as_secs())
+}
+
+fn without_demo() -> Result<Option<Outcome>> {
+    let exists = Metadata::read()?.has_binary(demo::PACKAGE, demo::BINARY);
+    Ok((!exists).then(|| Outcome::Skipped(format!("the workspace has no binary {}", demo::BINARY))))
+}
+
+/// Every test and doctest, with every feature. Tests of real servers run where an address is given.
+pub(crate) fn test(addresses: &Addresses, keep_going: bool) -> Result<Outcome> {
+    let mut command = cargo(&["test", "--workspace", "--all-features"]);
+    if keep_going {
+        command.arg("--no-fail-fast");
+    }
+    for (variable, address) in addresses.variables() {
+        match address {
+            Some(address) => command.env(variable, address),
+            None => command.env_remove(variable),
+        };
+    }
+    passed(&mut command)
+}
+
+fn passed(command: &mut Command) -> Result<Outcome> {
+    cargo::run(command).map(|()| Outcome::Passed)
+}
