@@ -7,12 +7,14 @@
 //! | pair | key | value |
 //! |---|---|---|
 //! | [`Json<K, V>`](Json) | plain | JSON through serde |
+//! | [`Avro<K, V>`](Avro) | plain | Avro through serde, with a schema registry or without |
 //! | [`Postcard<K, V>`](Postcard) | plain | postcard, for internal topics |
 //! | [`Plain<K, V>`](Plain) | plain | plain: text, bytes, big-endian numbers |
 //! | [`Pair<KS, VS>`](Pair) | any serde | any serde |
 //!
 //! The plain form of a key is [`KeyCodec`]'s: UTF-8, bytes or big-endian numbers, as Kafka's own serializers write them.
 
+pub mod avro;
 mod integer;
 mod json;
 mod key;
@@ -28,6 +30,7 @@ use bytes::Bytes;
 
 use crate::names::TopicName;
 
+pub use avro::Avro;
 pub use integer::BigEndian;
 pub use json::Json;
 pub use key::{Ignored, KeyCodec, KeyOf, Nullable};
@@ -45,7 +48,7 @@ pub enum Part {
 }
 
 /// Why bytes could not be decoded or a value not be encoded. Displays as a sentence with the cause.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SerdeError {
     /// The bytes are null and the type has no value for that.
@@ -69,6 +72,12 @@ pub enum SerdeError {
         id: u32,
         /// What the registry said.
         cause: String,
+    },
+    /// No known schema has this CRC-64-AVRO fingerprint.
+    #[error("no known schema has the fingerprint {fingerprint:016x}: give the serde the schema it was written with")]
+    UnknownFingerprint {
+        /// The fingerprint in the bytes.
+        fingerprint: u64,
     },
     /// The registry did not answer; the same call may succeed later.
     #[error("the schema registry did not answer: {cause}")]
