@@ -20,6 +20,8 @@ pub(crate) struct State {
     pub(crate) pid: u32,
     pub(crate) port: u16,
     pub(crate) address: String,
+    /// Whether a start saw it answer and configured it. An interrupted start leaves this to the next one.
+    pub(crate) ready: bool,
 }
 
 impl Home {
@@ -69,6 +71,7 @@ impl Home {
             pid: value.get("pid")?.as_u64()?.try_into().ok()?,
             port: value.get("port")?.as_u64()?.try_into().ok()?,
             address: value.get("address")?.as_str()?.to_owned(),
+            ready: value.get("ready").and_then(Value::as_bool).unwrap_or(false),
         })
     }
 
@@ -82,7 +85,8 @@ impl Home {
     /// # Errors
     /// When the file cannot be written.
     pub(crate) fn remember(&self, state: &State) -> Result<()> {
-        let value = json!({ "pid": state.pid, "port": state.port, "address": state.address, "log": self.log() });
+        let State { pid, port, address, ready } = state;
+        let value = json!({ "pid": pid, "port": port, "address": address, "ready": ready, "log": self.log() });
         fs::write(self.state_file(), format!("{value:#}\n")).context("cannot write the server's state file")
     }
 
@@ -128,7 +132,7 @@ mod tests {
         let home = scratch("state");
         let _lock = home.lock().unwrap();
         assert_eq!(home.state(), None);
-        let state = State { pid: 4_000_000, port: 19_092, address: "127.0.0.1:19092".to_owned() };
+        let state = State { pid: 4_000_000, port: 19_092, address: "127.0.0.1:19092".to_owned(), ready: true };
         home.remember(&state).unwrap();
         assert_eq!(home.state(), Some(state));
         home.forget().unwrap();
@@ -153,7 +157,7 @@ mod tests {
     fn a_pid_that_now_belongs_to_another_process_is_not_running() {
         let home = scratch("foreign");
         let _lock = home.lock().unwrap();
-        let state = State { pid: std::process::id(), port: 1, address: "127.0.0.1:1".to_owned() };
+        let state = State { pid: std::process::id(), port: 1, address: "127.0.0.1:1".to_owned(), ready: true };
         home.remember(&state).unwrap();
         assert_eq!(home.running(), None);
         fs::remove_dir_all(home.dir()).unwrap();

@@ -69,6 +69,9 @@ fn adopt(server: &dyn Server, home: &Home, port: Option<u16>, state: State) -> R
     wait_ready(server, home, &state, None).with_context(|| {
         format!("{name} runs (pid {}) but does not answer; try: cargo xtask {name} stop", state.pid)
     })?;
+    if !state.ready {
+        settle(server, home, &state)?;
+    }
     eprintln!("{name}: running already (pid {})", state.pid);
     Ok(Started::Already(state.address))
 }
@@ -79,7 +82,7 @@ fn launch(server: &dyn Server, home: &Home, port: Option<u16>) -> Result<Started
     let started = Instant::now();
     let mut command = server.command(home, port)?;
     let mut child = process::spawn_detached(&mut command, &home.log())?;
-    let state = State { pid: child.id(), port, address: server.address(port) };
+    let state = State { pid: child.id(), port, address: server.address(port), ready: false };
     home.remember(&state)?;
     eprintln!("{name}: started (pid {}), log {}", state.pid, home.log().display());
     if let Err(error) = wait_ready(server, home, &state, Some(&mut child)) {
@@ -88,9 +91,15 @@ fn launch(server: &dyn Server, home: &Home, port: Option<u16>) -> Result<Started
         home.forget()?;
         return Err(error);
     }
-    server.configure(&state.address)?;
+    settle(server, home, &state)?;
     eprintln!("{name}: ready after {:.1} s", started.elapsed().as_secs_f64());
     Ok(Started::Now(state.address))
+}
+
+/// What is left to do once a new server answers.
+fn settle(server: &dyn Server, home: &Home, state: &State) -> Result<()> {
+    server.configure(&state.address)?;
+    home.remember(&State { ready: true, ..state.clone() })
 }
 
 /// Asks until the server answers. A child that ended is noticed at once.

@@ -25,11 +25,12 @@ const CORRELATION: i32 = 7;
 /// When nothing listens, the answer is not Kafka's, or no broker is live yet.
 pub(crate) fn kafka_answers(address: &str) -> Result<()> {
     let mut stream = connect(address)?;
-    let versions = kafka_call(&mut stream, API_VERSIONS, &[])?;
+    let mut call = |api, body: &[u8]| kafka_call(&mut stream, api, body).with_context(|| no_answer(address));
+    let versions = call(API_VERSIONS, &[])?;
     let error_code = number::<2>(&versions, 0).map(i16::from_be_bytes)?;
     ensure!(error_code == 0, "ApiVersions answered error {error_code}");
     let every_topic: [u8; 4] = 0_i32.to_be_bytes();
-    let metadata = kafka_call(&mut stream, METADATA, &every_topic)?;
+    let metadata = call(METADATA, &every_topic)?;
     let n_brokers = number::<4>(&metadata, 0).map(i32::from_be_bytes)?;
     ensure!(n_brokers > 0, "the broker answers, but is not yet part of its cluster");
     Ok(())
@@ -83,13 +84,17 @@ pub(crate) fn http(method: &str, url: &str, body: &str) -> Result<String> {
     );
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    stream.read_to_end(&mut answer).with_context(|| no_answer(host))?;
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").context("the answer is not HTTP")?;
     match head.split(' ').nth(1) {
         Some("200") => Ok(body.to_owned()),
         _ => bail!("{method} {url} answered: {}", head.lines().next().unwrap_or_default()),
     }
+}
+
+fn no_answer(host: &str) -> String {
+    format!("{host} accepts a connection but gives no good answer within {} s", ANSWER_WITHIN.as_secs())
 }
 
 fn connect(host: &str) -> Result<TcpStream> {
@@ -157,7 +162,7 @@ mod tests {
     #[test]
     fn an_http_server_is_not_taken_for_kafka() {
         let (address, server) = listener(KAFKA, vec![b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()]);
-        let error = kafka_answers(&address).unwrap_err().to_string();
+        let error = format!("{:#}", kafka_answers(&address).unwrap_err());
         assert!(error.contains("not Kafka's answer"), "{error}");
         server.join().unwrap();
     }
