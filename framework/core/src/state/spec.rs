@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{MemoryKeyValue, StateStore};
 use crate::names::{StoreName, TopicName};
@@ -34,6 +35,9 @@ pub struct StoreSpec {
     pub(crate) factory: StoreFactory,
     /// What queries need beside the reader.
     pub queryable: Arc<dyn Any + Send + Sync>,
+    /// For an event log: how far an event's time may lie after the time of its append. Where the log's start has moved
+    /// on, events up to the first append plus this may be missing.
+    pub log_floor_slack: Duration,
 }
 
 impl StoreSpec {
@@ -43,12 +47,19 @@ impl StoreSpec {
         changelog: Changelog,
         factory: impl Fn() -> Box<dyn StateStore> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), changelog, factory: Arc::new(factory), queryable: Arc::new(()) }
+        Self { name: name.into(), changelog, factory: Arc::new(factory), queryable: Arc::new(()), log_floor_slack: Duration::ZERO }
     }
 
     /// An in-memory key-value store with a changelog topic.
     pub fn key_value(name: impl Into<StoreName>) -> Self {
         Self::new(name, Changelog::Topic, || Box::new(MemoryKeyValue::new()))
+    }
+
+    /// How far an event's time may lie after its append (event logs only).
+    #[must_use]
+    pub fn log_floor_slack(mut self, slack: Duration) -> Self {
+        self.log_floor_slack = slack;
+        self
     }
 
     /// What query handles find beside the store's reader, such as registered features.

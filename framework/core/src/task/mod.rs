@@ -71,8 +71,12 @@ pub struct SourceStatus {
     pub buffered: usize,
     /// The offset after the last one that was processed.
     pub next_offset: Option<Offset>,
+    /// Records before this offset only rebuild stores.
+    pub replay_until: Option<Offset>,
     /// Whether everything that only rebuilds a store is in.
     pub restored: bool,
+    /// When the first waiting record was appended, if its topic says.
+    pub head_append_time: Option<Timestamp>,
 }
 
 /// One partition of one sub-topology at work.
@@ -127,7 +131,9 @@ impl Task {
             start: queue.start,
             buffered: queue.records.len(),
             next_offset: queue.next_offset,
+            replay_until: queue.replay_until,
             restored: queue.is_restored(),
+            head_append_time: queue.head_append_time(),
         };
         self.queues.iter().map(status).collect()
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::names::{Offset, TopicPartition};
-use crate::record::LogRecord;
+use crate::record::{LogRecord, TimestampType};
 use crate::time::Timestamp;
 use crate::topology::StartPolicy;
 
@@ -40,6 +40,12 @@ impl SourceQueue {
 
     pub(super) fn head_time(&self) -> Option<Timestamp> {
         self.records.front().map(|record| record.timestamp)
+    }
+
+    /// When the first waiting record was appended, if its topic says.
+    pub(super) fn head_append_time(&self) -> Option<Timestamp> {
+        let head = self.records.front().filter(|record| record.timestamp_type == TimestampType::LogAppendTime);
+        head.map(|record| record.timestamp)
     }
 
     /// Whether the partition is known to hold records that have not been handed to the queue.

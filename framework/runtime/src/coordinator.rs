@@ -1,0 +1,285 @@
+//! The coordinator: keeps membership, turns assigned partitions into tasks, commits offsets, and watches over the whole.
+//!
+//! Ownership is the set of tasks here. It shrinks only between a `Revoked` or `Lost` event and `release`, so no offset
+//! of a task is ever committed after the task has gone to another member.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nowfold_core::names::{TopicName, TopicPartition};
+use nowfold_core::task::TaskId;
+use nowfold_core::topology::StartPolicy;
+
+use super::broker::BrokerError;
+use super::error::RuntimeError;
+use super::membership::{Membership, MembershipEvent, OffsetCommit};
+use super::runner::Surroundings;
+use super::signal::Signal;
+use super::state::{AppState, StateCell};
+use super::status::{TaskStatus, TaskTable};
+use super::streams::CloseReport;
+use super::worker::{Command, Report, StopTimes};
+
+/// How long the coordinator waits for membership events before it looks at the workers' reports.
+const TURN: Duration = Duration::from_millis(5);
+
+/// A worker as the coordinator knows it.
+pub(crate) struct WorkerHandle {
+    pub(crate) commands: Sender<Command>,
+    pub(crate) signal: Arc<Signal>,
+    pub(crate) thread: JoinHandle<()>,
+}
+
+pub(crate) struct Coordinator {
+    pub(crate) around: Arc<Surroundings>,
+    pub(crate) membership: Box<dyn Membership>,
+    pub(crate) workers: Vec<WorkerHandle>,
+    pub(crate) reports: Receiver<Report>,
+    pub(crate) tasks: Arc<TaskTable>,
+    pub(crate) state: Arc<StateCell>,
+    pub(crate) stop: Receiver<(Instant, Sender<CloseReport>)>,
+    /// Sub-topology by its representative topic.
+    pub(crate) parts: BTreeMap<TopicName, usize>,
+    /// Which worker owns a task.
+    pub(crate) owners: BTreeMap<TaskId, usize>,
+    pub(crate) assigned: bool,
+}
+
+impl Coordinator {
+    /// The thread's body.
+    pub(crate) fn run(mut self) {
+        match self.turn_until_stopped() {
+            Ok((deadline, reply)) => {
+                let report = self.shut_down(deadline);
+                self.state.set(AppState::Stopped);
+                let _ = reply.send(report);
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn turn_until_stopped(&mut self) -> Result<(Instant, Sender<CloseReport>), RuntimeError> {
+        loop {
+            if let Ok(stop) = self.stop.try_recv() {
+                return Ok(stop);
+            }
+            while let Ok(report) = self.reports.try_recv() {
+                self.hear(report)?;
+            }
+            if let Some(event) = self.membership.poll(TURN)? {
+                self.follow(event)?;
+            }
+            if self.assigned {
+                let state = self.tasks.state();
+                if state == AppState::Running {
+                    self.tasks.settle();
+                }
+                self.state.set(state);
+            }
+        }
+    }
+
+    fn hear(&mut self, report: Report) -> Result<(), RuntimeError> {
+        match report {
+            Report::Commit(offsets, reply) => {
+                let _ = reply.send(self.membership.commit(&offsets));
+                Ok(())
+            }
+            Report::Failed(error) => Err(error),
+            Report::Finished(..) | Report::Stopped(..) => Ok(()),
+        }
+    }
+
+    fn follow(&mut self, event: MembershipEvent) -> Result<(), RuntimeError> {
+        metrics::counter!("nowfold_rebalances_total").increment(1);
+        match event {
+            MembershipEvent::Assigned(partitions) => {
+                self.assigned = true;
+                self.ids(&partitions).into_iter().for_each(|id| self.open(id));
+            }
+            MembershipEvent::Revoked(partitions) => {
+                let ids = self.ids(&partitions);
+                self.finish(&ids)?;
+                self.forget(&ids);
+                self.membership.release()?;
+            }
+            MembershipEvent::Lost(partitions) => {
+                let ids = self.ids(&partitions);
+                tracing::warn!(?ids, "tasks were taken away; what they had not committed is dropped");
+                self.command_owners(&ids, Command::Drop);
+                self.forget(&ids);
+                self.membership.release()?;
+            }
+        }
+        self.watch_sources();
+        Ok(())
+    }
+
+    fn ids(&self, partitions: &[TopicPartition]) -> Vec<TaskId> {
+        let id = |at: &TopicPartition| {
+            self.parts.get(&at.topic).map(|&subtopology| TaskId { subtopology, partition: at.partition })
+        };
+        partitions.iter().filter_map(id).collect()
+    }
+
+    fn open(&mut self, id: TaskId) {
+        if self.owners.contains_key(&id) {
+            return;
+        }
+        let load = |worker: &usize| self.owners.values().filter(|owner| *owner == worker).count();
+        let Some(worker) = (0..self.workers.len()).min_by_key(load) else { return };
+        let status = Arc::new(TaskStatus::new());
+        self.tasks.insert(id, status.clone());
+        self.owners.insert(id, worker);
+        self.command(worker, Command::Open(id, status));
+    }
+
+    fn command(&self, worker: usize, command: Command) {
+        if let Some(worker) = self.workers.get(worker) {
+            let _ = worker.commands.send(command);
+            worker.signal.call();
+        }
+    }
+
+    fn command_owners(&self, ids: &[TaskId], command: impl Fn(Vec<TaskId>) -> Command) -> usize {
+        let mut by_worker: BTreeMap<usize, Vec<TaskId>> = BTreeMap::new();
+        for id in ids {
+            if let Some(&worker) = self.owners.get(id) {
+                by_worker.entry(worker).or_default().push(*id);
+            }
+        }
+        let n = by_worker.len();
+        by_worker.into_iter().for_each(|(worker, ids)| self.command(worker, command(ids)));
+        n
+    }
+
+    /// Finishes tasks and commits their offsets. Other workers' commits are served meanwhile, for they may wait for us.
+    fn finish(&mut self, ids: &[TaskId]) -> Result<(), RuntimeError> {
+        let mut waiting = self.command_owners(ids, Command::Finish);
+        let mut offsets = Vec::new();
+        while waiting > 0 {
+            match self.reports.recv() {
+                Ok(Report::Finished(more)) => {
+                    offsets.extend(more);
+                    waiting -= 1;
+                }
+                Ok(other) => self.hear(other)?,
+                Err(_) => break,
+            }
+        }
+        self.commit(&offsets);
+        Ok(())
+    }
+
+    fn commit(&mut self, offsets: &[OffsetCommit]) {
+        if offsets.is_empty() {
+            return;
+        }
+        if let Err(error) = self.membership.commit(offsets) {
+            tracing::warn!(%error, "the last offsets are not committed; their records will be processed again");
+        }
+    }
+
+    fn forget(&mut self, ids: &[TaskId]) {
+        for id in ids {
+            self.owners.remove(id);
+            self.tasks.remove(*id);
+        }
+    }
+
+    /// Tells queries which tasks feed the stores.
+    fn watch_sources(&self) {
+        let parts = self.around.topology.subtopologies();
+        let feeds = |id: TaskId| {
+            let part = parts.get(id.subtopology);
+            part.is_some_and(|part| part.sources.iter().all(|source| source.start != StartPolicy::EventLog))
+        };
+        self.around.hub.set_sources(self.tasks.lags(feeds));
+    }
+
+    fn shut_down(&mut self, deadline: Instant) -> CloseReport {
+        self.state.set(AppState::Draining);
+        (0..self.workers.len()).for_each(|worker| self.command(worker, Command::Stop { deadline }));
+        let (offsets, times) = self.await_stops(deadline);
+        let committing = Instant::now();
+        self.commit(&offsets);
+        let leaving = Instant::now();
+        let left = self.leave(deadline);
+        if let Err(error) = left {
+            tracing::warn!(%error, "could not leave the group; others take over after the session timeout");
+        }
+        CloseReport { drain: times.drain, flush: times.flush, commit: leaving - committing, leave: leaving.elapsed() }
+    }
+
+    fn await_stops(&mut self, deadline: Instant) -> (Vec<OffsetCommit>, StopTimes) {
+        let (mut offsets, mut times, mut waiting) = (Vec::new(), StopTimes::default(), self.workers.len());
+        while waiting > 0 {
+            let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(200);
+            match self.reports.recv_timeout(left) {
+                Ok(Report::Stopped(more, worker)) => {
+                    offsets.extend(more);
+                    times.drain = times.drain.max(worker.drain);
+                    times.flush = times.flush.max(worker.flush);
+                    waiting -= 1;
+                }
+                Ok(Report::Commit(commits, reply)) => {
+                    let _ = reply.send(self.membership.commit(&commits));
+                }
+                Ok(Report::Failed(error)) => {
+                    tracing::warn!(%error, "a worker failed while stopping");
+                    waiting -= 1;
+                }
+                Ok(Report::Finished(..)) => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.workers.drain(..).filter(|worker| worker.thread.is_finished() || waiting == 0).for_each(|worker| {
+            let _ = worker.thread.join();
+        });
+        (offsets, times)
+    }
+
+    fn leave(&mut self, deadline: Instant) -> Result<(), BrokerError> {
+        let timeout = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(500));
+        std::mem::replace(&mut self.membership, Box::new(Gone)).leave(timeout)
+    }
+
+    /// Stops everything without a commit: what was not committed is met again at the next start.
+    fn fail(&mut self, error: &RuntimeError) {
+        tracing::error!(%error, "the application stops");
+        let tasks: BTreeSet<_> = self.owners.keys().copied().collect();
+        let ids: Vec<_> = tasks.into_iter().collect();
+        self.command_owners(&ids, Command::Drop);
+        let now = Instant::now();
+        (0..self.workers.len()).for_each(|worker| self.command(worker, Command::Stop { deadline: now }));
+        if let Err(error) = self.leave(now + Duration::from_secs(2)) {
+            tracing::warn!(%error, "could not leave the group");
+        }
+        self.state.set(AppState::Failed { reason: error.to_string() });
+    }
+}
+
+/// The membership after leaving.
+#[derive(Debug)]
+struct Gone;
+
+impl Membership for Gone {
+    fn poll(&mut self, _: Duration) -> Result<Option<MembershipEvent>, BrokerError> {
+        Ok(None)
+    }
+
+    fn release(&mut self) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
+    fn commit(&mut self, _: &[OffsetCommit]) -> Result<(), BrokerError> {
+        Err(BrokerError::Fatal { operation: "commit".to_owned(), cause: "this member has left its group".to_owned() })
+    }
+
+    fn leave(self: Box<Self>, _: Duration) -> Result<(), BrokerError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,282 @@
+//! A task at work on a worker: restore, poll, process, and what queries see of it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use nowfold_core::names::{Offset, StoreName, TopicPartition};
+use nowfold_core::query::{Lag, PartitionHandle, ProgressCell, Readiness, StoreHub};
+use nowfold_core::record::LogRecord;
+use nowfold_core::task::{Effects, Processed, SourceStatus, Task, TaskId};
+use nowfold_core::time::Timestamp;
+use nowfold_core::topology::{StartPolicy, SubTopology, Topology};
+
+use super::broker::{Broker, BrokerError, PartitionReader, Waker};
+use super::error::RuntimeError;
+use super::source::{BLOCKED_BACKOFF, Source};
+use super::status::{TaskPhase, TaskStatus};
+use super::topics::Topics;
+
+/// What every task needs to be opened.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) topology: Topology,
+    pub(crate) topics: Topics,
+    pub(crate) hub: Arc<StoreHub>,
+}
+
+/// An open task.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    task: Task,
+    status: Arc<TaskStatus>,
+    changelogs: Vec<ChangelogRestore>,
+    sources: Vec<Source>,
+    stores: Vec<OpenStore>,
+    hub: Arc<StoreHub>,
+    blocked_until: Option<Instant>,
+    buffer: Vec<LogRecord>,
+    restore_total: u64,
+}
+
+/// A store's own changelog being read to the end that it had when the task was opened.
+#[derive(Debug)]
+struct ChangelogRestore {
+    store: StoreName,
+    reader: Box<dyn PartitionReader>,
+    from: Offset,
+    until: Offset,
+}
+
+/// A published store partition.
+#[derive(Debug)]
+struct OpenStore {
+    name: StoreName,
+    progress: Arc<ProgressCell>,
+    log_floor_slack: std::time::Duration,
+    /// The source whose offsets are the store's position.
+    source: usize,
+}
+
+impl Runner {
+    /// Opens task `id`: its readers, its stores' restore, and its place among the published stores.
+    pub(crate) fn open(
+        around: &Surroundings,
+        id: TaskId,
+        status: Arc<TaskStatus>,
+        waker: &Waker,
+    ) -> Result<Self, RuntimeError> {
+        let Some(part) = around.topology.subtopologies().get(id.subtopology) else {
+            return Err(RuntimeError::Stopped { reason: format!("task {id} is not of this topology") });
+        };
+        let mut task = Task::new(&around.topology, part, id.partition, |topic| around.topics.partitions(topic));
+        let changelogs = open_changelogs(around.broker.as_ref(), &task, waker)?;
+        let sources = open_sources(around, part, &mut task, waker)?;
+        let stores = publish(around, part, &task, &sources);
+        let restore_total = changelogs.iter().map(|log| u64::try_from(log.until - log.from).unwrap_or(0)).sum();
+        let hub = around.hub.clone();
+        let buffer = Vec::new();
+        Ok(Self { task, status, changelogs, sources, stores, hub, blocked_until: None, buffer, restore_total })
+    }
+
+    pub(crate) fn id(&self) -> TaskId {
+        self.task.id()
+    }
+
+    /// Reads and processes one batch. Returns how many records moved.
+    pub(crate) fn step(&mut self, now: Timestamp, batch: usize) -> Result<usize, RuntimeError> {
+        if !self.changelogs.is_empty() {
+            let n = self.restore_changelogs(batch)?;
+            self.publish_progress(now);
+            return Ok(n);
+        }
+        let polled = self.poll(batch)?;
+        let processed = self.process(now, batch)?;
+        self.publish_progress(now);
+        Ok(polled + processed)
+    }
+
+    fn restore_changelogs(&mut self, batch: usize) -> Result<usize, RuntimeError> {
+        let mut moved = 0;
+        for log in &mut self.changelogs {
+            moved += log.reader.poll(batch, &mut self.buffer)?;
+            for record in self.buffer.drain(..).filter(|record| record.offset < log.until) {
+                self.task.restore(&log.store, &record)?;
+            }
+        }
+        self.changelogs.retain(|log| log.reader.position() < log.until);
+        Ok(moved)
+    }
+
+    fn poll(&mut self, batch: usize) -> Result<usize, BrokerError> {
+        let statuses = self.task.sources();
+        let mut moved = 0;
+        for (source, status) in self.sources.iter_mut().zip(&statuses) {
+            moved += source.poll(&mut self.task, status, batch, &mut self.buffer)?;
+        }
+        Ok(moved)
+    }
+
+    fn process(&mut self, now: Timestamp, batch: usize) -> Result<usize, RuntimeError> {
+        if self.blocked_until.is_some_and(|until| Instant::now() < until) {
+            return Ok(0);
+        }
+        self.blocked_until = None;
+        match self.task.process(now, batch)? {
+            Processed::Records(n) => Ok(n),
+            Processed::Blocked { taken, cause } => {
+                tracing::warn!(task = %self.task.id(), cause, "a record waits");
+                self.blocked_until = Some(Instant::now() + BLOCKED_BACKOFF);
+                Ok(taken)
+            }
+        }
+    }
+
+    /// Processes one batch of what is buffered, without reading more.
+    pub(crate) fn drain(&mut self, now: Timestamp, batch: usize) -> Result<usize, RuntimeError> {
+        self.process(now, batch)
+    }
+
+    pub(crate) fn take_effects(&mut self) -> Effects {
+        self.task.take_effects()
+    }
+
+    pub(crate) fn offsets(&self) -> Vec<(TopicPartition, Offset)> {
+        self.task.offsets()
+    }
+
+    pub(crate) fn committed(&mut self) {
+        self.task.committed();
+        for (source, status) in self.sources.iter_mut().zip(self.task.sources()) {
+            source.committed(&status);
+        }
+    }
+
+    /// The topic of a store's changelog.
+    pub(crate) fn changelog_topic(&self, store: &StoreName) -> Option<nowfold_core::names::TopicName> {
+        self.task.changelogs().iter().find(|(name, _)| name == store).map(|(_, topic)| topic.clone())
+    }
+
+    pub(crate) fn default_verdict(&self) -> nowfold_core::failure::Verdict {
+        self.task.default_verdict()
+    }
+
+    /// Withdraws the task's stores from queries.
+    pub(crate) fn close(self) {
+        let partition = self.task.id().partition;
+        self.stores.iter().for_each(|store| self.hub.close(&store.name, partition));
+    }
+
+    fn publish_progress(&mut self, now: Timestamp) {
+        let statuses = self.task.sources();
+        let lags: Vec<_> =
+            self.sources.iter_mut().zip(&statuses).map(|(source, status)| source.lag(status, now)).collect();
+        self.status.lag.update(|progress| {
+            progress.lag = lags.iter().copied().fold(Lag::None, worse);
+            progress.known_at = now;
+        });
+        self.status.set(self.phase(&statuses, &lags, now));
+        for store in &self.stores {
+            let (Some(source), Some(status)) = (self.sources.get(store.source), statuses.get(store.source)) else {
+                continue;
+            };
+            let lag = lags.get(store.source).copied().unwrap_or(Lag::Unknown);
+            store.publish(source, status, lag, now, self.changelogs.is_empty());
+        }
+    }
+
+    fn phase(&self, statuses: &[SourceStatus], lags: &[Lag], now: Timestamp) -> TaskPhase {
+        let both = || self.sources.iter().zip(statuses);
+        if !self.changelogs.is_empty() || !self.task.is_restored() {
+            let left: u64 =
+                self.changelogs.iter().map(|log| u64::try_from(log.until - log.reader.position()).unwrap_or(0)).sum();
+            let (done, total) =
+                both().map(|(source, status)| source.restored(status)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+            return TaskPhase::Restoring { done: done + self.restore_total - left, total: total + self.restore_total };
+        }
+        let remaining: u64 = self.sources.iter().map(Source::backlog).sum();
+        if self.status.is_settled() || (remaining == 0 && lags.iter().all(|lag| is_fresh(*lag, now))) {
+            return TaskPhase::Running;
+        }
+        TaskPhase::CatchingUp { remaining }
+    }
+}
+
+impl OpenStore {
+    fn publish(&self, source: &Source, status: &SourceStatus, lag: Lag, now: Timestamp, changelog_done: bool) {
+        let (done, total) = source.restored(status);
+        self.progress.update(|progress| {
+            let restored = changelog_done && status.restored;
+            progress.readiness = if restored { Readiness::Running } else { Readiness::Restoring { done, total } };
+            progress.applied = status.next_offset.map(|next| next - 1).filter(|offset| *offset >= 0);
+            progress.lag = lag;
+            progress.known_at = now;
+            if source.start == StartPolicy::EventLog
+                && let Some(first) = source.log_start
+            {
+                progress.log_floor = first.plus(self.log_floor_slack);
+            }
+        });
+    }
+}
+
+/// Whether a task with this lag counts as up to date.
+fn is_fresh(lag: Lag, now: Timestamp) -> bool {
+    match lag {
+        Lag::Unknown => false,
+        Lag::None => true,
+        Lag::Since(appended) => now.millis_since(appended) < 1_000,
+    }
+}
+
+fn worse(a: Lag, b: Lag) -> Lag {
+    match (a, b) {
+        (Lag::Unknown, _) | (_, Lag::Unknown) => Lag::Unknown,
+        (Lag::Since(a), Lag::Since(b)) => Lag::Since(a.min(b)),
+        (Lag::Since(a), Lag::None) | (Lag::None, Lag::Since(a)) => Lag::Since(a),
+        (Lag::None, Lag::None) => Lag::None,
+    }
+}
+
+fn open_changelogs(broker: &dyn Broker, task: &Task, waker: &Waker) -> Result<Vec<ChangelogRestore>, BrokerError> {
+    let mut open = Vec::new();
+    for (store, topic) in task.changelogs() {
+        let partition = TopicPartition { topic: topic.clone(), partition: task.id().partition };
+        let log = broker.watermarks(&partition)?;
+        if log.low < log.high {
+            let reader = broker.reader(&partition, log.low, waker.clone())?;
+            open.push(ChangelogRestore { store: store.clone(), reader, from: log.low, until: log.high });
+        }
+    }
+    Ok(open)
+}
+
+/// Opens the sources in the order of `Task::sources`.
+fn open_sources(
+    around: &Surroundings,
+    part: &SubTopology,
+    task: &mut Task,
+    waker: &Waker,
+) -> Result<Vec<Source>, BrokerError> {
+    let here = task.id().partition;
+    let mut open = Vec::new();
+    for topic in part.sources.iter().filter(|source| here < around.topics.partitions(&source.topic)) {
+        open.push(Source::open(around.broker.as_ref(), around.topology.app(), topic, task, waker.clone())?);
+    }
+    Ok(open)
+}
+
+fn publish(around: &Surroundings, part: &SubTopology, task: &Task, sources: &[Source]) -> Vec<OpenStore> {
+    let readers = task.readers().into_iter();
+    readers
+        .filter_map(|(name, reader)| {
+            let spec = around.topology.stores().get(&name)?;
+            let topic = super::streams::store_topic(part, spec)?;
+            let source = sources.iter().position(|source| source.partition.topic == topic)?;
+            let progress = Arc::new(ProgressCell::restoring());
+            let handle = PartitionHandle { reader, progress: progress.clone() };
+            around.hub.open(&name, task.id().partition, &handle);
+            Some(OpenStore { name, progress, log_floor_slack: spec.log_floor_slack, source })
+        })
+        .collect()
+}

@@ -1,0 +1,130 @@
+//! One source partition of an open task: its reader, and how far behind it is.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge};
+use nowfold_core::names::{Offset, TopicPartition};
+use nowfold_core::query::Lag;
+use nowfold_core::record::LogRecord;
+use nowfold_core::task::{SourceStatus, Task};
+use nowfold_core::time::Timestamp;
+use nowfold_core::topology::{SourceTopic, StartPolicy};
+
+use super::broker::{Broker, BrokerError, PartitionReader, Waker, Watermarks, append_time};
+
+/// A source partition being read.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) partition: TopicPartition,
+    pub(crate) start: StartPolicy,
+    reader: Box<dyn PartitionReader>,
+    /// First offset and end when the task was opened.
+    pub(crate) opened_at: Watermarks,
+    /// Append time of the first record read, when the log's start had moved on before that.
+    pub(crate) log_start: Option<Timestamp>,
+    behind_since: Option<Timestamp>,
+    /// The next offset as last committed, with all effects of the records before it stored.
+    committed: Offset,
+    records_in: Counter,
+    lag_records: Gauge,
+}
+
+/// Where reading begins, and up to where it only rebuilds a store.
+struct Beginning {
+    position: Offset,
+    replay_until: Option<Offset>,
+}
+
+impl Source {
+    /// Opens the reader where the source's policy says, and tells the task.
+    pub(crate) fn open(
+        broker: &dyn Broker,
+        group: &str,
+        topic: &SourceTopic,
+        task: &mut Task,
+        waker: Waker,
+    ) -> Result<Self, BrokerError> {
+        let partition = TopicPartition { topic: topic.topic.clone(), partition: task.id().partition };
+        let opened_at = broker.watermarks(&partition)?;
+        let committed = broker.committed(group, std::slice::from_ref(&partition))?.pop().flatten();
+        let beginning = beginning(topic.start, opened_at, committed.map(|committed| committed.offset));
+        let reader = broker.reader(&partition, beginning.position, waker)?;
+        task.begin(&partition, beginning.position, beginning.replay_until);
+        let labels = [("topic", partition.topic.to_string()), ("partition", partition.partition.to_string())];
+        Ok(Self {
+            start: topic.start,
+            reader,
+            opened_at,
+            log_start: None,
+            behind_since: None,
+            committed: beginning.position,
+            records_in: metrics::counter!("nowfold_records_in_total", &labels),
+            lag_records: metrics::gauge!("nowfold_lag_records", &labels),
+            partition,
+        })
+    }
+
+    /// Moves up to `batch` records from the reader to the task.
+    pub(crate) fn poll(
+        &mut self,
+        task: &mut Task,
+        status: &SourceStatus,
+        batch: usize,
+        buffer: &mut Vec<LogRecord>,
+    ) -> Result<usize, BrokerError> {
+        let mut n = 0;
+        if status.buffered < batch {
+            n = self.reader.poll(batch, buffer)?;
+            if self.opened_at.low > 0 && self.log_start.is_none() {
+                self.log_start = buffer.first().map(|first| append_time(first).unwrap_or(first.timestamp));
+            }
+            self.records_in.increment(n as u64);
+            task.add(&self.partition, buffer.drain(..));
+        }
+        task.observe(&self.partition, self.reader.position(), self.reader.known_end());
+        Ok(n)
+    }
+
+    /// How far behind the source is, after processing up to `status`.
+    pub(crate) fn lag(&mut self, status: &SourceStatus, now: Timestamp) -> Lag {
+        let (Some(end), Some(next)) = (self.reader.known_end(), status.next_offset) else { return Lag::Unknown };
+        #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to 2^53 records")]
+        self.lag_records.set((end - next).max(0) as f64);
+        if next >= end && status.buffered == 0 {
+            self.behind_since = None;
+            return Lag::None;
+        }
+        Lag::Since(status.head_append_time.unwrap_or_else(|| *self.behind_since.get_or_insert(now)))
+    }
+
+    /// Records that had gathered before the task was opened, of which the effects are not stored yet.
+    pub(crate) fn backlog(&self) -> u64 {
+        u64::try_from(self.opened_at.high - self.committed).unwrap_or(0)
+    }
+
+    /// The effects of all records before the present position are stored.
+    pub(crate) fn committed(&mut self, status: &SourceStatus) {
+        self.committed = status.next_offset.unwrap_or(self.committed);
+    }
+
+    /// Records read and to be read to rebuild a store.
+    pub(crate) fn restored(&self, status: &SourceStatus) -> (u64, u64) {
+        let until = status.replay_until.unwrap_or(self.opened_at.low);
+        let next = status.next_offset.unwrap_or(self.opened_at.low).min(until);
+        let count = |to: Offset| u64::try_from(to - self.opened_at.low).unwrap_or(0);
+        (count(next), count(until))
+    }
+}
+
+fn beginning(start: StartPolicy, log: Watermarks, committed: Option<Offset>) -> Beginning {
+    match start {
+        StartPolicy::Committed => Beginning { position: committed.unwrap_or(log.low), replay_until: None },
+        StartPolicy::Table => {
+            Beginning { position: log.low, replay_until: committed.map(|offset| offset.min(log.high)) }
+        }
+        StartPolicy::EventLog => Beginning { position: log.low, replay_until: Some(log.high) },
+    }
+}
+
+/// How long a task waits before it tries a blocked record again.
+pub(crate) const BLOCKED_BACKOFF: Duration = Duration::from_millis(500);

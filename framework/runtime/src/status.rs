@@ -1,0 +1,120 @@
+//! What each task is doing, written by its worker and read by the coordinator and by people.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nowfold_core::query::ProgressCell;
+use nowfold_core::task::TaskId;
+use parking_lot::Mutex;
+
+use super::state::AppState;
+
+/// A task's phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskPhase {
+    /// Handed to a worker, not open yet.
+    Opening,
+    /// Rebuilding its stores.
+    Restoring {
+        /// Records read so far.
+        done: u64,
+        /// Records to read in all, as known at the start.
+        total: u64,
+    },
+    /// Processing input that had gathered before it was opened.
+    CatchingUp {
+        /// Records of it that remain.
+        remaining: u64,
+    },
+    /// Up to date.
+    Running,
+}
+
+/// One task's phase and lag.
+#[derive(Debug)]
+pub(crate) struct TaskStatus {
+    phase: Mutex<TaskPhase>,
+    /// Whether the application was running with this task: later lag is lag, not catching up.
+    settled: AtomicBool,
+    /// The lag of the task's sources, the largest of them.
+    pub(crate) lag: Arc<ProgressCell>,
+}
+
+impl TaskStatus {
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: Mutex::new(TaskPhase::Opening),
+            settled: AtomicBool::new(false),
+            lag: Arc::new(ProgressCell::restoring()),
+        }
+    }
+
+    pub(crate) fn phase(&self) -> TaskPhase {
+        *self.phase.lock()
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, phase: TaskPhase) {
+        *self.phase.lock() = phase;
+    }
+}
+
+/// The tasks of this process.
+#[derive(Debug, Default)]
+pub(crate) struct TaskTable(Mutex<BTreeMap<TaskId, Arc<TaskStatus>>>);
+
+impl TaskTable {
+    pub(crate) fn insert(&self, id: TaskId, status: Arc<TaskStatus>) {
+        self.0.lock().insert(id, status);
+    }
+
+    pub(crate) fn remove(&self, id: TaskId) {
+        self.0.lock().remove(&id);
+    }
+
+    pub(crate) fn ids(&self) -> Vec<TaskId> {
+        self.0.lock().keys().copied().collect()
+    }
+
+    /// Lag of the tasks for which `wanted` holds.
+    pub(crate) fn lags(&self, wanted: impl Fn(TaskId) -> bool) -> Vec<Arc<ProgressCell>> {
+        let tasks = self.0.lock();
+        tasks.iter().filter(|(id, _)| wanted(**id)).map(|(_, status)| status.lag.clone()).collect()
+    }
+
+    /// Each task's phase, by task.
+    pub(crate) fn phases(&self) -> Vec<(TaskId, TaskPhase)> {
+        self.0.lock().iter().map(|(id, status)| (*id, status.phase())).collect()
+    }
+
+    /// The application runs with these tasks.
+    pub(crate) fn settle(&self) {
+        self.0.lock().values().for_each(|status| status.settled.store(true, Ordering::Relaxed));
+    }
+
+    /// The application's state that follows from the tasks' phases.
+    pub(crate) fn state(&self) -> AppState {
+        let (mut restoring, mut opening, mut remaining, mut behind) = (None, false, 0, false);
+        for (_, phase) in self.phases() {
+            match phase {
+                TaskPhase::Opening => opening = true,
+                TaskPhase::Restoring { done, total } => {
+                    let (all_done, all) = restoring.unwrap_or((0, 0));
+                    restoring = Some((all_done + done, all + total));
+                }
+                TaskPhase::CatchingUp { remaining: n } => (behind, remaining) = (true, remaining + n),
+                TaskPhase::Running => {}
+            }
+        }
+        match restoring {
+            Some((done, total)) => AppState::Restoring { done, total },
+            None if opening => AppState::Restoring { done: 0, total: 0 },
+            None if behind => AppState::CatchingUp { remaining },
+            None => AppState::Running,
+        }
+    }
+}

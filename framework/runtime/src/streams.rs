@@ -1,0 +1,310 @@
+//! A running application.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nowfold_core::names::TopicName;
+use nowfold_core::query::StoreHub;
+use nowfold_core::serde::SerdeEnv;
+use nowfold_core::state::{Changelog, StoreSpec};
+use nowfold_core::task::TaskId;
+use nowfold_core::time::Clock;
+use nowfold_core::topology::{SubTopology, Topology};
+
+use super::broker::Broker;
+use super::config::RuntimeConfig;
+use super::coordinator::{Coordinator, WorkerHandle};
+use super::error::RuntimeError;
+use super::globals::Globals;
+use super::output::Outbox;
+use super::runner::Surroundings;
+use super::signal::Signal;
+use super::state::{AppState, StateCell};
+use super::status::{TaskPhase, TaskTable};
+use super::topics::{self, Topics};
+use super::worker::Worker;
+
+/// How long the steps of a close took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CloseReport {
+    /// Processing what was buffered.
+    pub drain: Duration,
+    /// Waiting until outputs were stored.
+    pub flush: Duration,
+    /// Committing offsets.
+    pub commit: Duration,
+    /// Leaving the group.
+    pub leave: Duration,
+}
+
+impl fmt::Display for CloseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [drain, flush, commit, leave] =
+            [self.drain, self.flush, self.commit, self.leave].map(|step| step.as_millis());
+        let total = drain + flush + commit + leave;
+        write!(f, "drain {drain} ms  flush {flush} ms  commit {commit} ms  leave {leave} ms  ({total} ms)")
+    }
+}
+
+/// What an application runs on.
+#[derive(Clone)]
+pub struct Platform {
+    /// The log.
+    pub broker: Arc<dyn Broker>,
+    /// Wall-clock time.
+    pub clock: Arc<dyn Clock>,
+    /// What serdes may need.
+    pub serdes: SerdeEnv,
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Platform").field("broker", &self.broker).field("serdes", &self.serdes).finish_non_exhaustive()
+    }
+}
+
+/// A running application: its tasks on worker threads, its state, and what queries need. Dropping it closes it.
+pub struct Streams {
+    topology: Topology,
+    config: RuntimeConfig,
+    clock: Arc<dyn Clock>,
+    hub: Arc<StoreHub>,
+    state: Arc<StateCell>,
+    tasks: Arc<TaskTable>,
+    stop: Sender<(Instant, Sender<CloseReport>)>,
+    globals_stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    started: Instant,
+}
+
+impl Streams {
+    /// Starts the application: finds the broker, checks and creates topics, loads global tables, joins the group, and
+    /// returns; restoring and processing go on in threads. See [`wait_running`](Self::wait_running).
+    ///
+    /// # Errors
+    /// [`RuntimeError`] when the broker is not reached within the connect timeout, a topic is missing or has a setting
+    /// that would lose state, or a serde cannot be set up.
+    pub fn start(topology: Topology, platform: Platform, config: RuntimeConfig) -> Result<Self, RuntimeError> {
+        let (state, started) = (Arc::new(StateCell::default()), Instant::now());
+        state.set(AppState::Connecting);
+        let Platform { broker, clock, serdes } = platform;
+        topology.configure(&serdes)?;
+        let topics = topics::prepare(broker.as_ref(), &topology, &config)?;
+        let hub = Arc::new(StoreHub::new());
+        declare_stores(&topology, &topics, &hub);
+        let mut globals = Globals::open(broker.as_ref(), &topology, &topics)?;
+        globals.load()?;
+        let parts = representatives(&topology, &topics);
+        let subscribed: Vec<_> = parts.keys().cloned().collect();
+        let around =
+            Arc::new(Surroundings { broker: broker.clone(), topology: topology.clone(), topics, hub: hub.clone() });
+        let membership = broker.join(topology.app(), &subscribed)?;
+        state.set(AppState::Rebalancing);
+
+        let (report, reports) = channel();
+        let workers = (0..config.n_workers.max(1)).map(|i| {
+            let producer = broker.producer()?;
+            spawn_worker(i, &around, &config, &clock, Outbox::new(producer, topology.clone()), report.clone())
+        });
+        let workers = workers.collect::<Result<Vec<_>, RuntimeError>>()?;
+        let (stop, stopped) = channel();
+        let tasks = Arc::new(TaskTable::default());
+        let (owners, assigned) = (BTreeMap::new(), false);
+        let (around, tasks_seen, state_seen) = (around, tasks.clone(), state.clone());
+        let coordinator = Coordinator {
+            around,
+            membership,
+            workers,
+            reports,
+            tasks: tasks_seen,
+            state: state_seen,
+            stop: stopped,
+            parts,
+            owners,
+            assigned,
+        };
+        let globals_stop = Arc::new(AtomicBool::new(false));
+        let threads = vec![
+            spawn("nowfold-coordinator", move || coordinator.run())?,
+            spawn_globals(globals, globals_stop.clone(), report)?,
+        ];
+        Ok(Self { topology, config, clock, hub, state, tasks, stop, globals_stop, threads, started })
+    }
+
+    /// Waits until every store is whole and the input that had gathered is processed; without a limit.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Stopped`] when the application failed on the way.
+    pub fn wait_running(self) -> Result<Self, RuntimeError> {
+        self.await_running(Duration::MAX)?;
+        Ok(self)
+    }
+
+    /// Waits until the application runs, at most `timeout`.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Stopped`] when it failed, [`RuntimeError::NotRunning`] when it takes longer.
+    pub fn await_running(&self, timeout: Duration) -> Result<(), RuntimeError> {
+        let started = Instant::now();
+        let timeout = timeout.min(Duration::from_secs(u64::from(u32::MAX)));
+        match self.state.wait(timeout, |state| *state == AppState::Running || state.is_final()) {
+            AppState::Running => Ok(()),
+            AppState::Failed { reason } => Err(RuntimeError::Stopped { reason }),
+            state if state.is_final() => Err(RuntimeError::Stopped { reason: state.to_string() }),
+            state => {
+                Err(RuntimeError::NotRunning { waited_ms: started.elapsed().as_millis(), state: state.to_string() })
+            }
+        }
+    }
+
+    /// The present state, with its cause.
+    pub fn state(&self) -> AppState {
+        self.state.get()
+    }
+
+    /// The state, to wait for changes of it.
+    pub fn state_cell(&self) -> Arc<StateCell> {
+        self.state.clone()
+    }
+
+    /// Each task of this process and its phase.
+    pub fn tasks(&self) -> Vec<(TaskId, TaskPhase)> {
+        self.tasks.phases()
+    }
+
+    /// Tasks of this process.
+    pub fn task_ids(&self) -> Vec<TaskId> {
+        self.tasks.ids()
+    }
+
+    /// Store partitions that live here, for query handles.
+    pub fn hub(&self) -> Arc<StoreHub> {
+        self.hub.clone()
+    }
+
+    /// The application's clock.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    /// The topology that runs.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Time since the start.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Processes what is buffered, stores and commits it, leaves the group, and returns how long each step took.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Stopped`] when the application had failed before.
+    pub fn close(mut self) -> Result<CloseReport, RuntimeError> {
+        let report = self.stop();
+        match self.state.get() {
+            AppState::Failed { reason } => Err(RuntimeError::Stopped { reason }),
+            _ => Ok(report.unwrap_or_default()),
+        }
+    }
+
+    fn stop(&mut self) -> Option<CloseReport> {
+        self.globals_stop.store(true, Ordering::Relaxed);
+        let (reply, answer) = channel();
+        let asked = self.stop.send((Instant::now() + self.config.close_timeout, reply)).is_ok();
+        let report = asked.then(|| answer.recv().ok()).flatten();
+        self.threads.drain(..).for_each(|thread| {
+            let _ = thread.join();
+        });
+        report
+    }
+}
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            self.stop();
+        }
+    }
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streams").field("app", &self.topology.app()).field("state", &self.state.get()).finish()
+    }
+}
+
+/// The topic whose partitions a store's partitions follow.
+pub(crate) fn store_topic(part: &SubTopology, spec: &StoreSpec) -> Option<TopicName> {
+    match &spec.changelog {
+        Changelog::EventLog(topic) | Changelog::Table(topic) => Some(topic.clone()),
+        Changelog::Topic | Changelog::None => part.representative().cloned(),
+    }
+}
+
+fn declare_stores(topology: &Topology, topics: &Topics, hub: &StoreHub) {
+    for part in topology.subtopologies() {
+        for spec in part.stores.iter().filter_map(|name| topology.stores().get(name)) {
+            let Some(topic) = store_topic(part, spec) else { continue };
+            let n_partitions = topics.partitions(&topic);
+            hub.declare(spec.name.clone(), topic, n_partitions, spec.queryable.clone());
+        }
+    }
+}
+
+/// Each sub-topology under its source with the most partitions: the group's assignment of it makes tasks.
+fn representatives(topology: &Topology, topics: &Topics) -> BTreeMap<TopicName, usize> {
+    let largest = |part: &SubTopology| {
+        let sources = part.sources.iter().rev();
+        sources.max_by_key(|source| topics.partitions(&source.topic)).map(|source| (source.topic.clone(), part.id))
+    };
+    topology.subtopologies().iter().filter_map(largest).collect()
+}
+
+fn spawn_worker(
+    i: usize,
+    around: &Arc<Surroundings>,
+    config: &RuntimeConfig,
+    clock: &Arc<dyn Clock>,
+    outbox: Outbox,
+    reports: Sender<super::worker::Report>,
+) -> Result<WorkerHandle, RuntimeError> {
+    let (commands, inbox) = channel();
+    let signal = Arc::new(Signal::default());
+    let worker = Worker {
+        around: around.clone(),
+        config: config.clone(),
+        clock: clock.clone(),
+        signal: signal.clone(),
+        commands: inbox,
+        reports,
+        outbox,
+        runners: Vec::new(),
+        last_commit: Instant::now(),
+    };
+    let thread = spawn(&format!("nowfold-worker-{i}"), move || worker.run())?;
+    Ok(WorkerHandle { commands, signal, thread })
+}
+
+fn spawn_globals(
+    globals: Globals,
+    stop: Arc<AtomicBool>,
+    reports: Sender<super::worker::Report>,
+) -> Result<JoinHandle<()>, RuntimeError> {
+    spawn("nowfold-globals", move || {
+        if let Err(error) = globals.follow(&stop) {
+            let _ = reports.send(super::worker::Report::Failed(error));
+        }
+    })
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, RuntimeError> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+    spawned.map_err(|error| RuntimeError::Stopped { reason: format!("thread {name:?} could not be started: {error}") })
+}

@@ -1,0 +1,185 @@
+//! A worker: an OS thread that owns tasks, a producer, and the at-least-once commit.
+//!
+//! Commit order: append outputs, dead letters and changelog writes; wait until all are stored; commit source offsets.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
+use std::time::{Duration, Instant};
+
+use nowfold_core::task::TaskId;
+use nowfold_core::time::Clock;
+
+use super::broker::BrokerError;
+use super::config::RuntimeConfig;
+use super::error::RuntimeError;
+use super::membership::OffsetCommit;
+use super::output::Outbox;
+use super::runner::{Runner, Surroundings};
+use super::signal::Signal;
+use super::status::TaskStatus;
+
+/// How long an idle worker sleeps at most: lag stays known for longer than this.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// What the coordinator asks of a worker.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Open a task.
+    Open(TaskId, Arc<TaskStatus>),
+    /// Finish a task: store its effects, hand back its offsets, forget it.
+    Finish(Vec<TaskId>),
+    /// Forget tasks without storing anything of them.
+    Drop(Vec<TaskId>),
+    /// Process what is buffered, finish every task, and end.
+    Stop {
+        /// When draining must end.
+        deadline: Instant,
+    },
+}
+
+/// What a worker tells the coordinator.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// Commit these offsets, and answer.
+    Commit(Vec<OffsetCommit>, SyncSender<Result<(), BrokerError>>),
+    /// The tasks are finished; their effects are stored, these offsets are still to be committed.
+    Finished(Vec<OffsetCommit>),
+    /// The worker has ended after a stop, with the times that took.
+    Stopped(Vec<OffsetCommit>, StopTimes),
+    /// Something failed; the application must stop.
+    Failed(RuntimeError),
+}
+
+/// How long the steps of a worker's stop took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StopTimes {
+    pub(crate) drain: Duration,
+    pub(crate) flush: Duration,
+}
+
+pub(crate) struct Worker {
+    pub(crate) around: Arc<Surroundings>,
+    pub(crate) config: RuntimeConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) signal: Arc<Signal>,
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) reports: Sender<Report>,
+    pub(crate) outbox: Outbox,
+    pub(crate) runners: Vec<Runner>,
+    pub(crate) last_commit: Instant,
+}
+
+impl Worker {
+    /// The thread's body.
+    pub(crate) fn run(mut self) {
+        let outcome = self.work();
+        if let Err(error) = outcome {
+            let _ = self.reports.send(Report::Failed(error));
+        }
+        self.runners.drain(..).for_each(Runner::close);
+    }
+
+    fn work(&mut self) -> Result<(), RuntimeError> {
+        loop {
+            while let Ok(command) = self.commands.try_recv() {
+                if self.obey(command)? {
+                    return Ok(());
+                }
+            }
+            let moved = self.step()?;
+            if self.last_commit.elapsed() >= self.config.commit_interval {
+                self.commit()?;
+            }
+            if moved == 0 {
+                self.signal.wait(IDLE.min(self.config.commit_interval));
+            }
+        }
+    }
+
+    /// Carries out a command; true when the worker must end.
+    fn obey(&mut self, command: Command) -> Result<bool, RuntimeError> {
+        match command {
+            Command::Open(id, status) => {
+                let waker = self.signal.waker();
+                self.runners.push(Runner::open(&self.around, id, status, &waker)?);
+            }
+            Command::Finish(ids) => self.finish(&ids)?,
+            Command::Drop(ids) => self.take(&ids).into_iter().for_each(Runner::close),
+            Command::Stop { deadline } => {
+                self.stop(deadline)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn step(&mut self) -> Result<usize, RuntimeError> {
+        let now = self.clock.now();
+        let mut moved = 0;
+        for runner in &mut self.runners {
+            moved += runner.step(now, self.config.batch)?;
+            self.outbox.put(runner)?;
+        }
+        Ok(moved)
+    }
+
+    fn commit(&mut self) -> Result<(), RuntimeError> {
+        self.last_commit = Instant::now();
+        let offsets: Vec<_> = self.runners.iter().flat_map(Runner::offsets).collect();
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        self.outbox.flush(self.config.flush_timeout)?;
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        let commits = offsets.into_iter().map(to_commit).collect();
+        if self.reports.send(Report::Commit(commits, reply)).is_err() {
+            return Ok(());
+        }
+        match answer.recv() {
+            Ok(Ok(())) => self.runners.iter_mut().for_each(Runner::committed),
+            // The next commit is made under the generation of then; what is not ours any more is taken away before.
+            Ok(Err(error)) => tracing::warn!(%error, "offsets are not committed; trying again"),
+            Err(_) => {}
+        }
+        metrics::histogram!("nowfold_commit_seconds").record(started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    fn take(&mut self, ids: &[TaskId]) -> Vec<Runner> {
+        let (taken, kept) = self.runners.drain(..).partition(|runner| ids.contains(&runner.id()));
+        self.runners = kept;
+        taken
+    }
+
+    fn finish(&mut self, ids: &[TaskId]) -> Result<(), RuntimeError> {
+        self.outbox.flush(self.config.flush_timeout)?;
+        let leaving = self.take(ids);
+        let offsets = leaving.iter().flat_map(Runner::offsets).map(to_commit).collect();
+        leaving.into_iter().for_each(Runner::close);
+        let _ = self.reports.send(Report::Finished(offsets));
+        Ok(())
+    }
+
+    /// Processes what is buffered until the deadline, stores it, and hands back the offsets.
+    fn stop(&mut self, deadline: Instant) -> Result<(), RuntimeError> {
+        let started = Instant::now();
+        let now = self.clock.now();
+        for runner in &mut self.runners {
+            while Instant::now() < deadline && runner.drain(now, self.config.batch)? > 0 {
+                self.outbox.put(runner)?;
+            }
+            self.outbox.put(runner)?;
+        }
+        let drained = Instant::now();
+        self.outbox.flush(deadline.saturating_duration_since(drained).max(Duration::from_millis(100)))?;
+        let times = StopTimes { drain: drained - started, flush: drained.elapsed() };
+        let offsets = self.runners.iter().flat_map(Runner::offsets).map(to_commit).collect();
+        let _ = self.reports.send(Report::Stopped(offsets, times));
+        Ok(())
+    }
+}
+
+fn to_commit((partition, offset): (nowfold_core::names::TopicPartition, i64)) -> OffsetCommit {
+    OffsetCommit { partition, offset, metadata: String::new() }
+}
