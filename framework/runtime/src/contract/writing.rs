@@ -45,7 +45,8 @@ pub(super) fn keeps_nulls_headers_and_timestamps(broker: &dyn Broker, scratch: &
         sent(text("key"), text("value"), 1_700_000_000_005, &headers),
         sent(None, text("null key"), 1_700_000_000_004, &Headers::new()),
         sent(text("tombstone"), None, 1_700_000_000_003, &Headers::new()),
-        sent(None, None, 0, &headers),
+        // Not 0, which a Kafka client takes for "now".
+        sent(None, None, 3, &headers),
         sent(Some(Bytes::new()), Some(Bytes::new()), 1, &Headers::new()),
         sent(Some(Bytes::from_static(&[0, 159, 255])), Some(Bytes::from(vec![7; 100_000])), 2, &Headers::new()),
     ];
