@@ -3,9 +3,17 @@
 //! The schema follows LinkedIn's "Near real-time features for near real-time personalization" (2022): actor, verb and
 //! object with attributes each, and a timestamp; nowfold adds identity, order and undo (`event_id`, `sequence`, `op`).
 
+mod attribute;
+mod convert;
+mod json;
+
+use std::fmt;
 use std::sync::Arc;
 
 use nowfold_core::time::Timestamp;
+
+pub use attribute::{Attribute, Attributes};
+pub use convert::ToAttribute;
 
 /// What a record of the actions topic asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -19,29 +27,30 @@ pub enum Op {
     Erase,
 }
 
-/// A typed attribute.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Attribute {
-    /// Known to be absent.
-    #[default]
-    Null,
-    /// True or false.
-    Bool(bool),
-    /// A whole number.
-    Int(i64),
-    /// A number.
-    Float(f64),
-    /// Text.
-    Text(Arc<str>),
-    /// An embedding: little-endian f32 on the wire.
-    Vector(Arc<[f32]>),
-    /// Several attributes in order.
-    List(Arc<[Attribute]>),
+impl Op {
+    /// All of them, in the order of their numbers in Avro.
+    pub const ALL: [Self; 3] = [Self::Act, Self::Retract, Self::Erase];
+
+    /// Its name in Avro and JSON: `ACT`, `RETRACT` or `ERASE`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Act => "ACT",
+            Self::Retract => "RETRACT",
+            Self::Erase => "ERASE",
+        }
+    }
+
+    /// The one of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|op| op.as_str() == name)
+    }
 }
 
-/// Attributes by name, sorted by name; at most one of each name.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Attributes(Vec<(Arc<str>, Attribute)>);
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// One action of one actor.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,63 +75,6 @@ pub struct Action {
     pub sequence: Option<i64>,
     /// Act, retract or erase.
     pub op: Op,
-}
-
-impl Attributes {
-    /// No attributes.
-    pub const fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    /// The attribute of this name.
-    pub fn get(&self, name: &str) -> Option<&Attribute> {
-        self.0.binary_search_by(|(key, _)| (**key).cmp(name)).ok().and_then(|i| self.0.get(i)).map(|(_, value)| value)
-    }
-
-    /// Sets an attribute, replacing one of the same name.
-    pub fn insert(&mut self, name: impl Into<Arc<str>>, value: impl Into<Attribute>) {
-        let (name, value) = (name.into(), value.into());
-        match self.0.binary_search_by(|(key, _)| key.cmp(&name)) {
-            Ok(i) => {
-                if let Some(slot) = self.0.get_mut(i) {
-                    slot.1 = value;
-                }
-            }
-            Err(i) => self.0.insert(i, (name, value)),
-        }
-    }
-
-    /// Attributes in order of their names.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Attribute)> {
-        self.0.iter().map(|(name, value)| (name, value))
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Adds `others`, which win over attributes of the same name.
-    pub fn extend(&mut self, others: Attributes) {
-        for (name, value) in others.0 {
-            self.insert(name, value);
-        }
-    }
-}
-
-impl<N: Into<Arc<str>>, V: Into<Attribute>> FromIterator<(N, V)> for Attributes {
-    fn from_iter<I: IntoIterator<Item = (N, V)>>(items: I) -> Self {
-        let mut attributes = Self::new();
-        for (name, value) in items {
-            attributes.insert(name, value);
-        }
-        attributes
-    }
 }
 
 impl Action {

@@ -1,0 +1,5 @@
+//! Where schemas come from.
+
+mod fixed;
+
+pub use fixed::FixedRegistry;
