@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -75,34 +76,33 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock();
     eprintln!("installing with apt-get: {}", packages.join(" "));
+    let started = Instant::now();
     update_once()?;
     let mut arguments = vec!["install", "-y", "--no-install-recommends"];
     arguments.extend(packages);
-    ensure!(apt_get(&arguments)?, "apt-get could not install {}; try: {by_hand}", packages.join(" "));
+    apt_get(&arguments).with_context(|| format!("cannot install {}; try: {by_hand}", packages.join(" ")))?;
+    eprintln!("installed {} in {:.1} s", packages.join(" "), started.elapsed().as_secs_f64());
     Ok(())
 }
 
 /// Refreshes the package lists, once in the life of this process.
 fn update_once() -> Result<()> {
-    static UPDATED: OnceLock<bool> = OnceLock::new();
+    static UPDATED: OnceLock<()> = OnceLock::new();
     if UPDATED.get().is_none() {
-        ensure!(apt_get(&["update"])?, "apt-get update failed; see its lines above");
-        let _ = UPDATED.set(true);
+        apt_get(&["update"])?;
+        let _ = UPDATED.set(());
     }
     Ok(())
 }
 
-fn apt_get(arguments: &[&str]) -> Result<bool> {
-    // Standard output carries this command's result, so apt-get's own lines go to standard error.
-    let status = Command::new("apt-get")
-        .arg("-q")
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null())
-        .stdout(std::io::stderr())
-        .status()
-        .context("apt-get did not start")?;
-    Ok(status.success())
+/// Runs apt-get and keeps its hundreds of lines for the error.
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new("apt-get");
+    command.arg("-q").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    let output = command.output().context("apt-get did not start")?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "apt-get {} failed: {}", arguments.join(" "), errors.trim());
+    Ok(())
 }
 
 fn is_root() -> bool {

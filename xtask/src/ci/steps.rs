@@ -37,18 +37,16 @@ pub(crate) fn docs() -> Result<Outcome> {
 
 /// The demo's features compile alone, without the Kafka client.
 pub(crate) fn demo_build() -> Result<Outcome> {
-    if let Some(skipped) = without_demo()? {
-        return Ok(skipped);
-    }
     passed(&mut cargo(&["build", "-p", demo::PACKAGE, "--no-default-features", "--features", "embedded"]))
 }
 
 /// The demo runs to its end by itself and says so by its exit code.
 pub(crate) fn demo_run() -> Result<Outcome> {
-    if let Some(skipped) = without_demo()? {
-        return Ok(skipped);
+    let metadata = Metadata::read()?;
+    if !metadata.has_binary(demo::PACKAGE, demo::BINARY) {
+        return Ok(Outcome::Skipped(format!("the workspace has no binary {}", demo::BINARY)));
     }
-    let binary = Metadata::read()?.binary("debug", demo::BINARY)?;
+    let binary = metadata.binary("debug", demo::BINARY)?;
     let mut command = Command::new(&binary);
     command.args(["--embedded", "--seconds", "5"]);
     eprintln!("$ {} --embedded --seconds 5", demo::BINARY);
@@ -64,11 +62,6 @@ pub(crate) fn demo_run() -> Result<Outcome> {
     child.kill()?;
     child.wait()?;
     bail!("{} --seconds 5 was still running after {} s", demo::BINARY, DEMO_WITHIN.as_secs())
-}
-
-fn without_demo() -> Result<Option<Outcome>> {
-    let exists = Metadata::read()?.has_binary(demo::PACKAGE, demo::BINARY);
-    Ok((!exists).then(|| Outcome::Skipped(format!("the workspace has no binary {}", demo::BINARY))))
 }
 
 /// Every test and doctest, with every feature. Tests of real servers run where an address is given.
