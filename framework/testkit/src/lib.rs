@@ -1,0 +1,40 @@
+//! Deterministic tests of topologies: the same tasks as in production, over logs in memory and a clock driven by hand.
+//!
+//! ```
+//! use nowfold_core::dsl::StreamsBuilder;
+//! use nowfold_core::serde::Plain;
+//! use nowfold_core::time::Timestamp;
+//! use nowfold_testkit::TestDriver;
+//!
+//! let app = StreamsBuilder::new("shout");
+//! app.stream("words", Plain::<String, String>::new())
+//!     .map_values("upper", |_, word| word.to_uppercase())
+//!     .to("loud-words", Plain::new());
+//!
+//! let driver = TestDriver::new(app.build()?);
+//! let words = driver.input("words", Plain::<String, String>::new());
+//! let loud = driver.output("loud-words", Plain::<String, String>::new());
+//! words.pipe("k", "hello", Timestamp::from_millis(7))?;
+//! assert_eq!(loud.read_pairs(), [("k".to_owned(), "HELLO".to_owned())]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`TestDriver`] has no threads and no network, so it finds faults of a topology, not those of a broker, a rebalance or
+//! a clock; the runtime's own tests look for these.
+
+mod clock;
+pub mod contract;
+mod dead_letter;
+mod driver;
+mod engine;
+mod input;
+mod log;
+mod output;
+mod publish;
+mod topics;
+
+pub use clock::ManualClock;
+pub use dead_letter::DeadLetter;
+pub use driver::TestDriver;
+pub use input::Input;
+pub use output::{Output, Stored};
