@@ -1,0 +1,90 @@
+//! The port [`Producer`]: every record is appended at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nowfold_core::names::{Partition as PartitionNumber, TopicName, TopicPartition};
+use nowfold_core::record::OutputRecord;
+use nowfold_core::time::millis;
+use nowfold_runtime::broker::{BrokerError, DeliveryFailure, Producer};
+
+use crate::error::unknown_partition;
+use crate::log::Inner;
+use crate::options::Durability;
+use crate::partition::Partition;
+use crate::topic::Topic;
+
+/// A producer. Nothing is queued: `send` appends, and a failure that a retry may cure waits for `flush`.
+#[derive(Debug)]
+pub(crate) struct LogProducer {
+    log: Arc<Inner>,
+    targets: HashMap<TopicName, Target>,
+    failures: Vec<DeliveryFailure>,
+    check_interval_ms: i64,
+}
+
+/// A topic that records went to, and where the next record without a key goes.
+#[derive(Debug)]
+struct Target {
+    topic: Arc<Topic>,
+    next_unkeyed: PartitionNumber,
+}
+
+impl LogProducer {
+    pub(crate) fn new(log: Arc<Inner>) -> Self {
+        let check_interval_ms = millis(log.options.check_interval);
+        Self { log, targets: HashMap::new(), failures: Vec::new(), check_interval_ms }
+    }
+
+    fn append(&mut self, record: &mut OutputRecord) -> Result<(), BrokerError> {
+        self.log.faults.append()?;
+        let now = self.log.clock.now();
+        let check_interval_ms = self.check_interval_ms;
+        self.partition(record)?.append(record, now, check_interval_ms)?;
+        Ok(())
+    }
+
+    fn partition(&mut self, record: &OutputRecord) -> Result<&Partition, BrokerError> {
+        if !self.targets.contains_key(&record.topic) {
+            let topic = self.log.topics.require(&record.topic)?;
+            self.targets.insert(record.topic.clone(), Target { topic, next_unkeyed: 0 });
+        }
+        let target = self.targets.get_mut(&record.topic);
+        let Some(Target { topic, next_unkeyed }) = target else { unreachable!("the topic was just inserted") };
+        let number = match (record.partition, &record.key) {
+            (Some(number), _) => number,
+            (None, Some(key)) => topic.partition_of_key(key),
+            (None, None) => {
+                let number = *next_unkeyed;
+                *next_unkeyed = (number + 1) % topic.n_partitions();
+                number
+            }
+        };
+        let wanted = || TopicPartition { topic: record.topic.clone(), partition: number };
+        let partition = topic.partition(number);
+        partition.map(Arc::as_ref).ok_or_else(|| unknown_partition(&wanted(), topic.n_partitions()))
+    }
+}
+
+impl Producer for LogProducer {
+    fn send(&mut self, mut record: OutputRecord) -> Result<(), DeliveryFailure> {
+        match self.append(&mut record) {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_retriable() => {
+                self.failures.push(DeliveryFailure { record, error });
+                Ok(())
+            }
+            Err(error) => Err(DeliveryFailure { record, error }),
+        }
+    }
+
+    fn flush(&mut self, _timeout: Duration) -> Result<Vec<DeliveryFailure>, BrokerError> {
+        if self.log.options.durability == Durability::PowerLoss {
+            for partition in self.targets.values().flat_map(|target| &target.topic.partitions) {
+                partition.sync()?;
+            }
+        }
+        Ok(std::mem::take(&mut self.failures))
+    }
+}

@@ -1,0 +1,13 @@
+//! Tests of the embedded log through its public interface.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, too")]
+
+mod compaction;
+mod contract;
+mod crash;
+mod data_dir;
+mod groups;
+mod log;
+mod model;
+mod retention;
+mod support;
