@@ -79,8 +79,8 @@ fn adopt(server: &dyn Server, home: &Home, port: Option<u16>, state: State) -> R
 fn launch(server: &dyn Server, home: &Home, port: Option<u16>) -> Result<Started> {
     let name = server.name();
     let port = ports::choose(name, port, server.default_port())?;
-    let started = Instant::now();
     let mut command = server.command(home, port)?;
+    let started = Instant::now();
     let mut child = process::spawn_detached(&mut command, &home.log())?;
     let state = State { pid: child.id(), port, address: server.address(port), ready: false };
     home.remember(&state)?;
