@@ -28,9 +28,9 @@ impl Ci {
     pub(crate) fn run(&self, started: Instant) -> ExitCode {
         let mut report = Report::new(started, self.keep_going);
         report.step("tools", steps::tools);
+        report.step("format", steps::format);
         // The servers start while Cargo compiles.
         let mut servers = self.servers(&report);
-        report.step("format", steps::format);
         report.step("clippy", steps::clippy);
         report.step("docs", steps::docs);
         report.step("demo build", steps::demo_build);
