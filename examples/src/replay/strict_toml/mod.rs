@@ -7,7 +7,7 @@ mod problem;
 mod section;
 mod suggest;
 
-pub(crate) use problem::{Code, Problems, Span};
+pub(crate) use problem::{Code, Problems};
 pub(crate) use section::{Node, Section};
 pub(crate) use suggest::nearest;
 

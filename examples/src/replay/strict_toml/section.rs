@@ -36,25 +36,33 @@ impl<'a> Section<'a> {
         self.table.get(key).map(|value| self.node(key, value))
     }
 
-    /// The value of a key as `read` gives it; `None` without the key, or after a problem was noted.
-    pub(crate) fn optional<T>(&mut self, key: &'static str, read: impl FnOnce(&Node<'a>) -> Option<T>) -> Option<T> {
-        self.get(key).and_then(|node| read(&node))
+    /// The value of a key as `read` gives it: `Some(None)` without the key, `None` after a problem was noted.
+    pub(crate) fn maybe<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Node<'a>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        self.get(key).map_or(Some(None), |node| read(&node).map(Some))
     }
 
-    /// Like [`Self::optional`], but a missing key is a problem.
+    /// Like [`Self::maybe`], with a value that stands in for a missing key.
+    pub(crate) fn or<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        read: impl FnOnce(&Node<'a>) -> Option<T>,
+    ) -> Option<T> {
+        self.get(key).map_or(Some(default), |node| read(&node))
+    }
+
+    /// Like [`Self::maybe`], but a missing key is a problem.
     pub(crate) fn required<T>(&mut self, key: &'static str, read: impl FnOnce(&Node<'a>) -> Option<T>) -> Option<T> {
-        if !self.table.contains_key(key) {
-            self.asked.push(key);
+        let Some(node) = self.get(key) else {
             let message = format!("{} needs the key \"{key}\"", self.name());
             self.problems.note(Code::MissingKey, self.span.clone(), message);
             return None;
-        }
-        self.optional(key, read)
-    }
-
-    /// Whether the key is there; it is known from now on.
-    pub(crate) fn has(&mut self, key: &'static str) -> bool {
-        self.get(key).is_some()
+        };
+        read(&node)
     }
 
     /// Every key with its value, for tables whose keys are the user's names. In byte order of the keys.
@@ -132,11 +140,6 @@ impl<'a> Node<'a> {
         parse(text).map_or_else(|error| self.wrong(error), Some)
     }
 
-    /// True or false.
-    pub(crate) fn boolean(&self) -> Option<bool> {
-        self.value().as_bool().or_else(|| self.expected("true or false"))
-    }
-
     /// A whole number.
     pub(crate) fn integer(&self) -> Option<i64> {
         let number = self.value().as_integer().and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok());
@@ -147,6 +150,11 @@ impl<'a> Node<'a> {
     pub(crate) fn section(&self) -> Option<Section<'a>> {
         let Some(table) = self.value().as_table() else { return self.expected("a table") };
         Some(Section { place: self.place.clone(), span: self.span(), table, asked: vec![], problems: self.problems })
+    }
+
+    /// The string under this key of a table, if there is one; notes nothing.
+    pub(crate) fn string_at(&self, key: &str) -> Option<&'a str> {
+        self.value().as_table()?.get(key)?.get_ref().as_str()
     }
 
     /// The items of an array.

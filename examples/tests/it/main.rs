@@ -1,0 +1,15 @@
+//! The parts of `replay` from outside: mapping files, feeds, and real questions answered without any pipeline.
+
+mod feed;
+mod mapping;
+mod mapping_errors;
+mod oracle;
+mod questions;
+mod real_sets;
+
+use std::path::PathBuf;
+
+/// The root of the workspace.
+fn workspace() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
