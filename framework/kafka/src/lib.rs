@@ -1,1 +1,39 @@
-//! placeholder
+//! Apache Kafka behind the ports of `nowfold-runtime`, through rdkafka (librdkafka).
+//!
+//! [`Kafka::connect`] gives a [`Broker`](nowfold_runtime::broker::Broker). How it uses the client:
+//!
+//! - **One data consumer per process**, with a queue per partition. Readers are assigned one by one at explicit offsets;
+//!   an offset that the log does not hold is an error, never a reset. A second reader of a partition that is already
+//!   being read opens a further consumer.
+//! - **One group member per [`join`](nowfold_runtime::broker::Broker::join)**, which fetches nothing: it answers every
+//!   rebalance with an empty incremental assignment. Ownership is what its events say. A thread of this crate serves it,
+//!   and holds the rebalance until `release`.
+//! - **One idempotent producer per [`producer`](nowfold_runtime::broker::Broker::producer)**, with Kafka's own
+//!   partitioner (murmur2).
+//! - Only committed records are read (`read_committed`): a log's end is its last stable offset.
+//!
+//! # Wakers
+//! A reader's waker is called from librdkafka's threads while the partition's queue is locked. It may unpark a thread,
+//! send to a channel or notify a condition; it must not call the reader, and must not wait for a lock that its owner
+//! holds while it polls.
+//!
+//! # Timestamps
+//! librdkafka takes timestamp 0 for "now", so a record at 0 ms is stored at 1 ms.
+
+mod admin;
+mod broker;
+mod client;
+mod config;
+mod convert;
+mod error;
+mod lane;
+mod member;
+mod membership;
+mod owned;
+mod producer;
+mod pump;
+mod reader;
+mod topics;
+
+pub use broker::Kafka;
+pub use config::{GroupProtocol, KafkaConfig};

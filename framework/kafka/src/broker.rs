@@ -1,0 +1,182 @@
+//! The broker port on a Kafka cluster.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nowfold_core::names::{Offset, TopicName, TopicPartition};
+use nowfold_runtime::broker::{
+    Broker, BrokerError, Committed, PartitionReader, Producer, TopicInfo, TopicSpec, Waker, Watermarks,
+};
+use nowfold_runtime::membership::Membership;
+use parking_lot::Mutex;
+use rdkafka::consumer::Consumer;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use crate::admin;
+use crate::client;
+use crate::config::KafkaConfig;
+use crate::lane::Lane;
+use crate::membership::KafkaMembership;
+use crate::producer::KafkaProducer;
+use crate::reader::KafkaReader;
+use crate::topics::{self, Topics};
+
+/// A Kafka cluster. Clones share its connections.
+#[derive(Clone)]
+pub struct Kafka {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: KafkaConfig,
+    topics: Topics,
+    /// Data consumers. The first reads everything but what is read twice at a time.
+    lanes: Mutex<Vec<Arc<Lane>>>,
+    first: Arc<Lane>,
+}
+
+impl Kafka {
+    /// Connects to the cluster, and returns once a broker has answered.
+    ///
+    /// # Errors
+    /// [`BrokerError::Fatal`] for a setting that is refused; [`BrokerError::Unavailable`] when no broker answers within
+    /// [`KafkaConfig::connect_timeout`].
+    pub fn connect(config: KafkaConfig) -> Result<Self, BrokerError> {
+        config.check()?;
+        let first = Lane::open(&config)?;
+        let lanes = Mutex::new(vec![Arc::clone(&first)]);
+        let kafka = Self { inner: Arc::new(Inner { config, topics: Topics::default(), lanes, first }) };
+        kafka.wait_for_a_broker()?;
+        Ok(kafka)
+    }
+
+    pub(crate) fn config(&self) -> &KafkaConfig {
+        &self.inner.config
+    }
+
+    pub(crate) fn unknown_topic(&self, topic: &TopicName) -> BrokerError {
+        BrokerError::UnknownTopic { topic: topic.clone(), broker: self.describe() }
+    }
+
+    /// How many partitions a topic has, from a short-lived cache.
+    ///
+    /// # Errors
+    /// [`BrokerError::UnknownTopic`], or when the broker does not answer.
+    pub(crate) fn partition_count(&self, topic: &TopicName) -> Result<i32, BrokerError> {
+        let timeout = self.config().request_timeout;
+        let count = self.inner.topics.partition_count(self.inner.first.consumer(), topic, timeout)?;
+        count.ok_or_else(|| self.unknown_topic(topic))
+    }
+
+    fn check_partition(&self, partition: &TopicPartition) -> Result<(), BrokerError> {
+        let count = self.partition_count(&partition.topic)?;
+        if (0..count).contains(&partition.partition) {
+            return Ok(());
+        }
+        // It may be new.
+        self.inner.topics.forget(&partition.topic);
+        let count = self.partition_count(&partition.topic)?;
+        if (0..count).contains(&partition.partition) {
+            return Ok(());
+        }
+        Err(BrokerError::Fatal {
+            operation: format!("use {partition}"),
+            cause: format!("topic {:?} has {count} partitions", partition.topic),
+        })
+    }
+
+    fn wait_for_a_broker(&self) -> Result<(), BrokerError> {
+        let (start, limit) = (Instant::now(), self.config().connect_timeout);
+        let context = self.inner.first.consumer().context();
+        loop {
+            let left = limit.saturating_sub(start.elapsed());
+            let slice = client::timeout(left.min(Duration::from_millis(250)));
+            if self.inner.first.consumer().client().fetch_cluster_id(slice).is_some() {
+                return Ok(());
+            }
+            let last = context.last_error();
+            let hopeless = matches!(last, Some((Code::Authentication | Code::SSL | Code::SaslAuthenticationFailed, _)));
+            if hopeless || left.is_zero() {
+                return Err(self.not_connected(start.elapsed(), last.map(|(_, reason)| reason)));
+            }
+        }
+    }
+
+    fn not_connected(&self, waited: Duration, reason: Option<String>) -> BrokerError {
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        BrokerError::Unavailable {
+            operation: format!("connect to {}", self.describe()),
+            cause: format!(
+                "no broker answered within {:.1} s{reason}; check the address, and that the broker runs and advertises it",
+                waited.as_secs_f64()
+            ),
+        }
+    }
+}
+
+impl Broker for Kafka {
+    fn describe(&self) -> String {
+        format!("Kafka at {}", self.config().bootstrap)
+    }
+
+    fn topics(&self, names: &[TopicName], timeout: Duration) -> Result<Vec<Option<TopicInfo>>, BrokerError> {
+        admin::topics(self.config(), self.inner.first.consumer(), names, timeout)
+    }
+
+    fn create_topic(&self, spec: &TopicSpec) -> Result<(), BrokerError> {
+        admin::create_topic(self.config(), self.inner.first.consumer(), spec)?;
+        self.inner.topics.forget(&spec.name);
+        Ok(())
+    }
+
+    fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks, BrokerError> {
+        self.check_partition(partition)?;
+        let marks = topics::watermarks(self.inner.first.consumer(), partition, self.config().request_timeout)?;
+        marks.ok_or_else(|| {
+            self.inner.topics.forget(&partition.topic);
+            self.unknown_topic(&partition.topic)
+        })
+    }
+
+    fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Committed>>, BrokerError> {
+        admin::committed(self.config(), group, partitions)
+    }
+
+    fn reader(
+        &self,
+        partition: &TopicPartition,
+        offset: Offset,
+        waker: Waker,
+    ) -> Result<Box<dyn PartitionReader>, BrokerError> {
+        self.check_partition(partition)?;
+        let mut lanes = self.inner.lanes.lock();
+        for lane in &*lanes {
+            if let Some((queue, place)) = lane.start(partition, offset, &waker)? {
+                let lane = Arc::clone(lane);
+                return Ok(Box::new(KafkaReader::new(self.clone(), lane, partition.clone(), queue, place)));
+            }
+        }
+        tracing::debug!(target: "nowfold_kafka", %partition, "opening a further data consumer: the partition is being read");
+        lanes.push(Lane::open(self.config())?);
+        drop(lanes);
+        self.reader(partition, offset, waker)
+    }
+
+    fn producer(&self) -> Result<Box<dyn Producer>, BrokerError> {
+        Ok(Box::new(KafkaProducer::open(self.clone())?))
+    }
+
+    fn join(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Membership>, BrokerError> {
+        for topic in topics {
+            self.partition_count(topic)?;
+        }
+        Ok(Box::new(KafkaMembership::join(self.config(), group, topics)?))
+    }
+}
+
+impl fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Kafka").field(&self.config().bootstrap).finish()
+    }
+}

@@ -1,0 +1,204 @@
+//! One member of a Kafka consumer group.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use nowfold_core::names::TopicName;
+use nowfold_runtime::broker::BrokerError;
+use nowfold_runtime::membership::{Membership, MembershipEvent, OffsetCommit};
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::types::RDKafkaErrorCode as Code;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::client;
+use crate::config::{GroupProtocol, KafkaConfig};
+use crate::error;
+use crate::member::{self, MemberConsumer, Membering, News, Shared};
+
+/// How long a commit is tried again while the group is between two generations.
+const BETWEEN_GENERATIONS: Duration = Duration::from_secs(2);
+/// Between two tries.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// A member of a consumer group that fetches nothing.
+///
+/// Dropping it without [`Membership::leave`] leaves the group as well, in the background.
+pub(crate) struct KafkaMembership {
+    /// `None` once it leaves: the thread then owns the last handle, and closes it.
+    consumer: Option<Arc<MemberConsumer>>,
+    shared: Arc<Shared>,
+    news: Receiver<News>,
+    /// Ends when the thread has closed the member.
+    closed: Receiver<()>,
+    /// The number of the change that the owner has not released yet.
+    held: Option<u64>,
+    failed: Option<BrokerError>,
+}
+
+impl KafkaMembership {
+    pub(crate) fn join(config: &KafkaConfig, group: &str, topics: &[TopicName]) -> Result<Self, BrokerError> {
+        let shared = Arc::new(Shared::new(group, config.max_poll_interval));
+        let (sender, news) = mpsc::channel();
+        let role = Membering { shared: Arc::clone(&shared), news: sender };
+        let mut consumer: MemberConsumer = client::create(config, &settings(config, group), role)?;
+        crate::pump::ring_on_events(&mut consumer, &shared.bell);
+        let consumer = Arc::new(consumer);
+        let joining = || format!("join group {group:?}");
+        let names: Vec<_> = topics.iter().map(TopicName::as_str).collect();
+        consumer.subscribe(&names).map_err(|error| error::failed(joining(), &error))?;
+        let (open, closed) = mpsc::channel::<()>();
+        let (served, state) = (Arc::clone(&consumer), Arc::clone(&shared));
+        let serve = move || {
+            let _open = open;
+            member::serve(served, &state);
+        };
+        let thread = std::thread::Builder::new().name("kafka-member".into()).spawn(serve);
+        thread.map_err(|error| BrokerError::Fatal { operation: joining(), cause: error.to_string() })?;
+        Ok(Self { consumer: Some(consumer), shared, news, closed, held: None, failed: None })
+    }
+
+    fn take(&mut self, news: News) -> Result<MembershipEvent, BrokerError> {
+        match news {
+            News::Change(change, number) => {
+                self.held = number.or(self.held);
+                Ok(change)
+            }
+            News::Failed(error) => {
+                self.failed = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn commit_once(&self, list: &TopicPartitionList) -> Result<(), Option<Code>> {
+        let Some(consumer) = &self.consumer else { return Err(None) };
+        consumer.commit(list, CommitMode::Sync).map_err(|error| error::code(&error))
+    }
+
+    fn refused(&self, code: Option<Code>) -> BrokerError {
+        match code {
+            Some(code) if error::is_fenced(code) => self.shared.fenced(code.to_string()),
+            code => {
+                let code = code.unwrap_or(Code::Unknown);
+                let operation = format!("commit offsets of group {:?}", self.shared.group);
+                error::failed(operation, &rdkafka::error::KafkaError::ConsumerCommit(code))
+            }
+        }
+    }
+
+    fn let_go(&mut self) {
+        self.consumer = None;
+        self.shared.leave();
+    }
+}
+
+impl Membership for KafkaMembership {
+    fn poll(&mut self, timeout: Duration) -> Result<Option<MembershipEvent>, BrokerError> {
+        self.shared.polled();
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
+        match self.news.recv_timeout(timeout) {
+            Ok(news) => self.take(news).map(Some),
+            Err(RecvTimeoutError::Timeout) => {
+                self.shared.polled();
+                Ok(None)
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(BrokerError::Fatal {
+                operation: format!("be a member of group {:?}", self.shared.group),
+                cause: "the thread that serves it has ended".into(),
+            }),
+        }
+    }
+
+    fn release(&mut self) -> Result<(), BrokerError> {
+        self.held.take().map_or(Ok(()), |number| self.shared.release(number))
+    }
+
+    /// Waits for the broker. While the group is between two generations the commit is tried again for up to 2 s: until
+    /// the next release nobody else can own what this member owns, so the newer generation is as good.
+    fn commit(&mut self, offsets: &[OffsetCommit]) -> Result<(), BrokerError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let list = commit_list(offsets)?;
+        let start = Instant::now();
+        loop {
+            self.shared.check_not_fenced(self.held)?;
+            match self.commit_once(&list) {
+                Ok(()) => return Ok(()),
+                Err(Some(Code::StaleMemberEpoch | Code::RebalanceInProgress))
+                    if start.elapsed() < BETWEEN_GENERATIONS => {}
+                Err(code) => return Err(self.refused(code)),
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+
+    /// A static member of a classic group does not leave: its partitions wait for its return until the session is over.
+    fn leave(mut self: Box<Self>, timeout: Duration) -> Result<(), BrokerError> {
+        self.let_go();
+        match self.closed.recv_timeout(timeout) {
+            Err(RecvTimeoutError::Timeout) => Err(BrokerError::Unavailable {
+                operation: format!("leave group {:?}", self.shared.group),
+                cause: format!("not done within {:.1} s; it goes on in the background", timeout.as_secs_f64()),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for KafkaMembership {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+impl fmt::Debug for KafkaMembership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaMembership")
+            .field("group", &self.shared.group)
+            .field("held", &self.held)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
+fn settings(config: &KafkaConfig, group: &str) -> Vec<(&'static str, String)> {
+    let mut settings = client::consumer_settings(group);
+    settings.push(("max.poll.interval.ms", client::millis(config.max_poll_interval)));
+    match config.group_protocol {
+        GroupProtocol::Classic => {
+            settings.push(("group.protocol", "classic".into()));
+            settings.push(("partition.assignment.strategy", "cooperative-sticky".into()));
+            settings.push(("session.timeout.ms", client::millis(config.session_timeout)));
+            if !config.raw.contains_key("heartbeat.interval.ms") {
+                // A rebalance takes one to two heartbeats.
+                settings.push(("heartbeat.interval.ms", "1000".into()));
+            }
+        }
+        GroupProtocol::Consumer => {
+            settings.push(("group.protocol", "consumer".into()));
+            settings.push(("group.remote.assignor", "uniform".into()));
+        }
+    }
+    settings.extend(config.instance_id.iter().map(|id| ("group.instance.id", id.clone())));
+    settings
+}
+
+fn commit_list(offsets: &[OffsetCommit]) -> Result<TopicPartitionList, BrokerError> {
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    for commit in offsets {
+        let mut element = list.add_partition(commit.partition.topic.as_str(), commit.partition.partition);
+        element.set_offset(Offset::Offset(commit.offset)).map_err(|_| BrokerError::Fatal {
+            operation: format!("commit offset {} of {}", commit.offset, commit.partition),
+            cause: "an offset is not negative".into(),
+        })?;
+        if !commit.metadata.is_empty() {
+            element.set_metadata(&commit.metadata);
+        }
+    }
+    Ok(list)
+}

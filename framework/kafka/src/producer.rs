@@ -1,0 +1,162 @@
+//! Appending records.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use nowfold_core::names::TopicName;
+use nowfold_core::record::OutputRecord;
+use nowfold_runtime::broker::{BrokerError, DeliveryFailure, Producer};
+use parking_lot::Mutex;
+use rdkafka::error::KafkaError;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use crate::broker::Kafka;
+use crate::client::{self, Context, Role};
+use crate::convert::{self, Sent};
+use crate::error;
+use crate::owned::Kind;
+
+/// Delivery reports are taken after this many records, so that they do not pile up between flushes.
+const SERVE_EVERY: u32 = 64;
+/// How long `send` waits for room in the local queue.
+const QUEUE_FULL_LIMIT: Duration = Duration::from_secs(60);
+/// rdkafka's poll returns no earlier than its timeout.
+const SHORT: Duration = Duration::from_millis(1);
+
+/// The role of a producer.
+#[derive(Default)]
+struct Producing {
+    failures: Mutex<Vec<(OutputRecord, Code)>>,
+}
+
+impl Role for Producing {
+    const NAME: &'static str = "producer";
+    const KIND: Kind = Kind::Producer;
+}
+
+impl ProducerContext for Context<Producing> {
+    type DeliveryOpaque = Box<Sent>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
+        if let Err((error, message)) = result {
+            let code = error::code(error).unwrap_or(Code::Unknown);
+            self.role.failures.lock().push((convert::output_record(message, &sent), code));
+        }
+    }
+}
+
+/// An idempotent producer.
+pub(crate) struct KafkaProducer {
+    producer: BaseProducer<Context<Producing>>,
+    kafka: Kafka,
+    /// Topics that exist, so that a missing one is noticed at once and not after librdkafka has waited for it.
+    known: BTreeSet<TopicName>,
+    since_served: u32,
+}
+
+impl KafkaProducer {
+    pub(crate) fn open(kafka: Kafka) -> Result<Self, BrokerError> {
+        let settings = [("enable.idempotence", "true"), ("acks", "all"), ("partitioner", "murmur2_random")];
+        let settings = settings.map(|(key, value)| (key, value.to_owned()));
+        let producer = client::create(kafka.config(), &settings, Producing::default())?;
+        Ok(Self { producer, kafka, known: BTreeSet::new(), since_served: 0 })
+    }
+
+    fn check_topic(&mut self, topic: &TopicName) -> Result<(), BrokerError> {
+        if !self.known.contains(topic) {
+            self.kafka.partition_count(topic)?;
+            self.known.insert(topic.clone());
+        }
+        Ok(())
+    }
+
+    fn queue(&self, record: &OutputRecord) -> Result<(), BrokerError> {
+        let mut full_since = None;
+        loop {
+            let Err((error, _)) = self.producer.send(convert::base_record(record)) else { return Ok(()) };
+            let code = error::code(&error).unwrap_or(Code::Unknown);
+            if code != Code::QueueFull {
+                return Err(self.explain(&record.topic, code));
+            }
+            if full_since.get_or_insert_with(Instant::now).elapsed() >= QUEUE_FULL_LIMIT {
+                return Err(BrokerError::Unavailable {
+                    operation: format!("queue a record for {:?}", record.topic),
+                    cause: format!("the local queue has been full for {} s", QUEUE_FULL_LIMIT.as_secs()),
+                });
+            }
+            self.producer.poll(SHORT);
+        }
+    }
+
+    fn explain(&self, topic: &TopicName, code: Code) -> BrokerError {
+        if code != Code::UnknownPartition && error::is_unknown_topic(code) {
+            return self.kafka.unknown_topic(topic);
+        }
+        let cause = code.to_string();
+        if error::is_refusal(code) {
+            return BrokerError::Refused { topic: topic.clone(), cause };
+        }
+        if code == Code::Fatal {
+            let cause = self.producer.client().fatal_error().map_or(cause, |(_, reason)| reason);
+            return BrokerError::Fatal { operation: format!("produce to {topic:?}"), cause };
+        }
+        error::failed(format!("produce to {topic:?}"), &KafkaError::MessageProduction(code))
+    }
+
+    fn failures(&mut self) -> Vec<DeliveryFailure> {
+        let failures = std::mem::take(&mut *self.producer.context().role.failures.lock());
+        let mut explained = Vec::with_capacity(failures.len());
+        for (record, code) in failures {
+            let error = self.explain(&record.topic, code);
+            if matches!(error, BrokerError::UnknownTopic { .. }) {
+                self.known.remove(&record.topic);
+            }
+            explained.push(DeliveryFailure { record, error });
+        }
+        explained
+    }
+}
+
+impl Producer for KafkaProducer {
+    fn send(&mut self, record: OutputRecord) -> Result<(), DeliveryFailure> {
+        if let Err(error) = self.check_topic(&record.topic).and_then(|()| self.queue(&record)) {
+            return Err(DeliveryFailure { record, error });
+        }
+        self.since_served += 1;
+        if self.since_served >= SERVE_EVERY {
+            self.since_served = 0;
+            self.producer.poll(Duration::ZERO);
+        }
+        Ok(())
+    }
+
+    /// Polls until nothing is in flight: rdkafka's own flush waits in steps of 100 ms.
+    fn flush(&mut self, timeout: Duration) -> Result<Vec<DeliveryFailure>, BrokerError> {
+        let start = Instant::now();
+        loop {
+            let in_flight = self.producer.in_flight_count();
+            if in_flight == 0 {
+                return Ok(self.failures());
+            }
+            if start.elapsed() >= timeout {
+                return Err(BrokerError::Unavailable {
+                    operation: "flush the Kafka producer".into(),
+                    cause: format!("{in_flight} records are still in flight after {:.1} s", timeout.as_secs_f64()),
+                });
+            }
+            self.producer.poll(SHORT);
+        }
+    }
+}
+
+impl fmt::Debug for KafkaProducer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaProducer")
+            .field("kafka", &self.kafka)
+            .field("in_flight", &self.producer.in_flight_count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,181 @@
+//! Readers: control records, ranges, neighbours that come and go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use nowfold_core::names::TopicPartition;
+use nowfold_runtime::broker::{Broker, BrokerError, PartitionReader, Waker};
+
+use crate::raw::{Transaction, delete_records, delete_topic};
+use crate::support::{connect, connect_with, eventually, fill, read, reader, record, send_all, topic, values};
+
+/// Polls until the reader stands at the end of the log, and returns what it read.
+fn read_to_the_end(kafka: &nowfold_kafka::Kafka, reader: &mut dyn PartitionReader, of: &TopicPartition) -> Vec<String> {
+    let end = kafka.watermarks(of).unwrap().high;
+    let mut records = Vec::new();
+    eventually("the position reaches the end", || {
+        reader.poll(100, &mut records).unwrap();
+        (reader.position() == end).then_some(())
+    });
+    values(&records)
+}
+
+#[test]
+fn position_passes_control_records() {
+    let Some(kafka) = connect() else { return };
+    let topic = topic(&kafka, "control", 1);
+    let partition = TopicPartition::new(topic.as_str(), 0);
+    let mut reader = reader(&kafka, &topic, 0, 0);
+    for round in ["a", "b", "c"] {
+        let transaction = Transaction::begin();
+        transaction.send(&topic, &[round, round]);
+        transaction.commit();
+        assert_eq!(read_to_the_end(&kafka, &mut *reader, &partition), [round, round]);
+        eventually("the end is known", || (reader.known_end() == Some(reader.position())).then_some(()));
+    }
+    assert_eq!(reader.position(), 9, "two records and a marker, three times");
+}
+
+#[test]
+fn waker_tells_of_a_position_that_passed_control_records() {
+    let Some(kafka) = connect() else { return };
+    let topic = topic(&kafka, "wakes", 1);
+    let partition = TopicPartition::new(topic.as_str(), 0);
+    let wakes = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&wakes);
+    let waker: Waker = Arc::new(move || _ = counted.fetch_add(1, Ordering::SeqCst));
+    let mut reader = kafka.reader(&partition, 0, waker).unwrap();
+    let transaction = Transaction::begin();
+    transaction.send(&topic, &["a"]);
+    transaction.commit();
+    let mut polled_at = usize::MAX;
+    eventually("polls only when woken reach the end", || {
+        let woken = wakes.load(Ordering::SeqCst);
+        if woken != polled_at {
+            polled_at = woken;
+            reader.poll(100, &mut Vec::new()).unwrap();
+        }
+        (reader.position() == 2).then_some(())
+    });
+}
+
+#[test]
+fn aborted_records_are_passed_unseen() {
+    let Some(kafka) = connect() else { return };
+    let topic = topic(&kafka, "aborted", 1);
+    let partition = TopicPartition::new(topic.as_str(), 0);
+    let transaction = Transaction::begin();
+    transaction.send(&topic, &["x", "y"]);
+    transaction.abort();
+    let mut reader = reader(&kafka, &topic, 0, 0);
+    assert!(read_to_the_end(&kafka, &mut *reader, &partition).is_empty());
+    assert_eq!(reader.position(), 3);
+    fill(&kafka, &topic, 0, 1);
+    assert_eq!(values(&read(&mut *reader, 1)), ["0"]);
+}
+
+#[test]
+fn open_transaction_ends_the_log() {
+    let Some(kafka) = connect() else { return };
+    let topic = topic(&kafka, "open", 1);
+    let partition = TopicPartition::new(topic.as_str(), 0);
+    fill(&kafka, &topic, 0, 3);
+    let transaction = Transaction::begin();
+    transaction.send(&topic, &["later"]);
+    let mut reader = reader(&kafka, &topic, 0, 0);
+    assert_eq!(kafka.watermarks(&partition).unwrap().high, 3);
+    assert_eq!(read_to_the_end(&kafka, &mut *reader, &partition).len(), 3);
+    eventually("the end is known", || (reader.known_end() == Some(3)).then_some(()));
+    transaction.commit();
+    assert_eq!(values(&read(&mut *reader, 1)), ["later"]);
+}
+
+#[test]
+fn position_that_was_purged_is_out_of_range() {
+    let Some(kafka) = connect() else { return };
+    let topic = topic(&kafka, "purged", 1);
+    fill(&kafka, &topic, 0, 10);
+    delete_records(&topic, 5);
+    let mut late = reader(&kafka, &topic, 0, 3);
+    let error = eventually("the range is reported", || late.poll(10, &mut Vec::new()).err());
+    let BrokerError::OffsetOutOfRange { offset, low, high, .. } = &error else { panic!("{error}") };
+    assert_eq!((*offset, *low, *high), (3, 5, 10));
+    assert_eq!(late.poll(10, &mut Vec::new()).unwrap_err().to_string(), error.to_string(), "it stays so");
+    assert_eq!(late.position(), 3, "and nothing is skipped");
+    drop(late);
+    assert_eq!(read(&mut *reader(&kafka, &topic, 0, 5), 5).len(), 5);
+}
+
+#[test]
+fn deleted_topic_is_reported_to_its_reader() {
+    let quick = |config: &mut nowfold_kafka::KafkaConfig| {
+        for key in ["topic.metadata.propagation.max.ms", "topic.metadata.refresh.interval.ms"] {
+            config.raw.insert(key.into(), "1000".into());
+        }
+    };
+    let Some(kafka) = connect_with(nowfold_kafka::GroupProtocol::Classic, quick) else { return };
+    let topic = topic(&kafka, "deleted", 1);
+    fill(&kafka, &topic, 0, 1);
+    let mut reader = reader(&kafka, &topic, 0, 0);
+    read(&mut *reader, 1);
+    delete_topic(&topic);
+    let error = eventually("the reader hears of it", || reader.poll(10, &mut Vec::new()).err());
+    assert!(matches!(error, BrokerError::UnknownTopic { .. }), "{error}");
+}
+
+#[test]
+fn missing_partition_is_named() {
+    let Some(kafka) = connect() else { return };
+    let topic = topic(&kafka, "few", 2);
+    let waker: Waker = Arc::new(|| {});
+    let error = kafka.reader(&TopicPartition::new(topic.as_str(), 2), 0, waker).unwrap_err();
+    assert!(error.to_string().contains("2 partitions"), "{error}");
+}
+
+#[test]
+fn reopened_reader_sees_nothing_of_what_its_predecessor_prefetched() {
+    let Some(kafka) = connect() else { return };
+    let topic = topic(&kafka, "reopened", 1);
+    fill(&kafka, &topic, 0, 2_000);
+    for round in 0..50 {
+        let start = (round * 389) % 1_900;
+        let mut reader = reader(&kafka, &topic, 0, start);
+        let offsets: Vec<_> = read(&mut *reader, 20).iter().map(|record| record.offset).collect();
+        assert_eq!(offsets, (start..start + 20).collect::<Vec<_>>(), "round {round}");
+        assert_eq!(reader.position(), start + 20);
+    }
+}
+
+#[test]
+fn readers_that_come_and_go_do_not_disturb_the_others() {
+    const N: usize = 20_000;
+    let Some(kafka) = connect() else { return };
+    let topic = topic(&kafka, "neighbours", 6);
+    for passing in 2..6 {
+        fill(&kafka, &topic, passing, 500);
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for records in (0..N).collect::<Vec<_>>().chunks(100) {
+                let both = records.iter().flat_map(|i| [0, 1].map(|p| record(&topic, p, i.to_string())));
+                send_all(&mut *kafka.producer().unwrap(), both);
+            }
+        });
+        scope.spawn(|| {
+            for round in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
+                let mut passing = reader(&kafka, &topic, 2 + round % 4, 0);
+                read(&mut *passing, 100);
+            }
+        });
+        let steady = |partition| {
+            let mut steady = reader(&kafka, &topic, partition, 0);
+            let read = values(&read(&mut *steady, N));
+            assert!(read.iter().enumerate().all(|(i, value)| *value == i.to_string()), "partition {partition}");
+        };
+        let other = scope.spawn(move || steady(1));
+        steady(0);
+        other.join().unwrap();
+        done.store(true, Ordering::Relaxed);
+    });
+}
