@@ -1,0 +1,63 @@
+//! Settings of an event-chain store.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use nowfold_core::time::{hours, minutes};
+
+/// What to do with an action that carries no event time (none, zero or a negative one).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingTime {
+    /// Refuse it as `bad_timestamp`.
+    #[default]
+    Reject,
+    /// Take the timestamp of its record in the actions topic.
+    UseRecordTime,
+}
+
+/// Settings of one store of event chains; the same for all of its partitions.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ChainConfig {
+    /// Events with a time at or before stream time minus this are dropped.
+    pub retention: Duration,
+    /// Events further ahead of their record's append time than this are quarantined. Default: 5 minutes.
+    pub max_future_skew: Duration,
+    /// Part of the retention that windows may not use, for clock differences and slow readers. Default: 10 minutes.
+    pub read_slack: Duration,
+    /// How long the actions topic keeps records, which is how long an erasure stays in force.
+    /// Default: retention + skew + 24 hours.
+    pub topic_retention: Duration,
+    /// What to do without an event time. Default: refuse.
+    pub missing_time: MissingTime,
+    /// Dimension of vector attributes by path, such as `object.embedding`. An attribute that is not listed takes the
+    /// dimension of the first vector the partition admits, which depends on the log's order: list those that matter.
+    pub vector_dims: BTreeMap<String, usize>,
+}
+
+impl ChainConfig {
+    /// The defaults around a retention.
+    pub fn new(retention: Duration) -> Self {
+        let max_future_skew = minutes(5);
+        Self {
+            retention,
+            max_future_skew,
+            read_slack: minutes(10),
+            topic_retention: retention.saturating_add(max_future_skew).saturating_add(hours(24)),
+            missing_time: MissingTime::Reject,
+            vector_dims: BTreeMap::new(),
+        }
+    }
+
+    /// Fixes the dimension of a vector attribute, such as `("object.embedding", 128)`.
+    #[must_use]
+    pub fn vector_dim(mut self, path: impl Into<String>, dim: usize) -> Self {
+        self.vector_dims.insert(path.into(), dim);
+        self
+    }
+
+    /// The longest window that fits: retention minus the slack for reads.
+    pub fn longest_window(&self) -> Duration {
+        self.retention.saturating_sub(self.read_slack)
+    }
+}

@@ -1,0 +1,190 @@
+//! A digest of what a partition holds, and a check of its inner order.
+
+use std::fmt;
+
+use compact_str::CompactString;
+use nowfold_core::time::Timestamp;
+use nowfold_schemas::action::Attribute;
+
+use super::actor::ActorState;
+use super::events::Chain;
+use super::hash::xxh64;
+use super::names::Names;
+use super::partial::Partial;
+use super::row::{Cell, Key, Row};
+use super::store::EventChains;
+
+/// What a partition holds, in a few numbers: equal for equal sets of visible events, retracted ids and erasures in
+/// force, whatever the order of arrival and whether or not expired events have been pruned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// The largest time of an admitted event.
+    pub stream_time: Timestamp,
+    /// Events that queries can see.
+    pub n_events: u64,
+    /// Hash over all of it.
+    pub hash: u64,
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x} ({} events up to {})", self.hash, self.n_events, self.stream_time)
+    }
+}
+
+impl EventChains {
+    /// The digest of the present state. Reads every event; meant for tests and comparisons of replicas, at rest.
+    pub fn digest(&self) -> Digest {
+        let mark = self.mark();
+        let floor = self.floor_of(mark);
+        let names = self.names();
+        let mut digest = Digest { stream_time: mark.stream_time, n_events: 0, hash: 0 };
+        for stripe in self.stripes() {
+            for (actor, state) in stripe.read().iter() {
+                digest.add(actor, state, &names, floor);
+            }
+        }
+        digest
+    }
+
+    /// Checks what the store promises itself: order, cuts, partials and counts.
+    ///
+    /// # Errors
+    /// The first broken promise, in words.
+    #[doc(hidden)]
+    pub fn verify(&self) -> Result<(), String> {
+        let mut n_events = 0;
+        for stripe in self.stripes() {
+            for (actor, state) in stripe.read().iter() {
+                n_events += verify_actor(state).map_err(|broken| format!("actor {actor:?}: {broken}"))?;
+            }
+        }
+        if n_events == self.len() { Ok(()) } else { Err(format!("{n_events} events, counted {}", self.len())) }
+    }
+}
+
+impl Digest {
+    fn add(&mut self, actor: &CompactString, state: &ActorState, names: &Names, floor: i64) {
+        let mut bytes = Vec::new();
+        put(&mut bytes, actor.as_bytes());
+        let prefix = bytes.len();
+        for verb in state.chains() {
+            put(&mut bytes, verb.verb.as_bytes());
+            for (key, row) in verb.chain.iter().filter(|(key, _)| key.t > floor) {
+                put_event(&mut bytes, key, row, names);
+                self.n_events += 1;
+            }
+        }
+        if state.chains().iter().any(|verb| verb.chain.after(floor).block < verb.chain.blocks().len()) {
+            self.hash = self.hash.wrapping_add(xxh64(&bytes));
+        }
+        if let Some(undo) = state.undo() {
+            let (ids, erased) = undo.in_force(floor);
+            for id in ids.map(str::as_bytes).chain(erased.map(i64::to_be_bytes).as_ref().map(|t| t.as_slice())) {
+                bytes.truncate(prefix);
+                put(&mut bytes, id);
+                self.hash = self.hash.wrapping_add(xxh64(&bytes).rotate_left(1));
+            }
+        }
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, part: &[u8]) {
+    bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+    bytes.extend_from_slice(part);
+}
+
+fn put_event(bytes: &mut Vec<u8>, key: Key, row: &Row, names: &Names) {
+    bytes.extend_from_slice(&key.t.to_be_bytes());
+    bytes.extend_from_slice(&row.sequence.to_be_bytes());
+    put(bytes, row.id.as_bytes());
+    put(bytes, row.object.as_bytes());
+    let mut cells: Vec<_> = row.cells.iter().map(|(column, cell)| (names.name(*column), cell)).collect();
+    cells.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, cell) in cells {
+        if let Some((side, name)) = name {
+            put(bytes, side.as_str().as_bytes());
+            put(bytes, name.as_bytes());
+        }
+        put_cell(bytes, cell);
+    }
+}
+
+fn put_cell(bytes: &mut Vec<u8>, cell: &Cell) {
+    match cell {
+        Cell::Bool(value) => put_attribute(bytes, &Attribute::Bool(*value)),
+        Cell::Int(value) => put_attribute(bytes, &Attribute::Int(*value)),
+        Cell::Float(value) => put_attribute(bytes, &Attribute::Float(*value)),
+        Cell::Text(text) => put_attribute(bytes, &Attribute::Text(text.clone())),
+        Cell::Vector(vector) => put_attribute(bytes, &Attribute::Vector(vector.values().clone())),
+        Cell::List(items) => put_attribute(bytes, &Attribute::List(items.clone())),
+    }
+}
+
+fn put_attribute(bytes: &mut Vec<u8>, attribute: &Attribute) {
+    match attribute {
+        Attribute::Null => bytes.push(0),
+        Attribute::Bool(value) => bytes.extend_from_slice(&[1, u8::from(*value)]),
+        Attribute::Int(value) => {
+            bytes.push(2);
+            bytes.extend_from_slice(&value.to_be_bytes());
+        }
+        Attribute::Float(value) => {
+            bytes.push(3);
+            bytes.extend_from_slice(&value.to_be_bytes());
+        }
+        Attribute::Text(text) => {
+            bytes.push(4);
+            put(bytes, text.as_bytes());
+        }
+        Attribute::Vector(vector) => {
+            bytes.push(5);
+            vector.iter().for_each(|x| bytes.extend_from_slice(&x.to_be_bytes()));
+        }
+        Attribute::List(items) => {
+            bytes.push(6);
+            items.iter().for_each(|item| put_attribute(bytes, item));
+            bytes.push(7);
+        }
+    }
+}
+
+fn verify_actor(state: &ActorState) -> Result<usize, String> {
+    if !state.chains().is_sorted_by(|a, b| a.verb < b.verb) {
+        return Err("verbs are out of order".to_owned());
+    }
+    let mut n_events = 0;
+    for verb in state.chains() {
+        verify_chain(&verb.chain).map_err(|broken| format!("verb {:?}: {broken}", verb.verb))?;
+        for (key, row) in verb.chain.iter() {
+            n_events += 1;
+            if state.find(key, &row.id).is_none_or(|(.., t)| t != key.t) {
+                return Err(format!("event {:?} is not found by its id", row.id));
+            }
+        }
+    }
+    if n_events == state.n_events() { Ok(n_events) } else { Err("events are miscounted".to_owned()) }
+}
+
+fn verify_chain(chain: &Chain) -> Result<(), String> {
+    if chain.is_empty() {
+        return Err("an empty chain is kept".to_owned());
+    }
+    let events: Vec<_> = chain.iter().map(|(key, row)| row.order(key.t)).collect();
+    if !events.is_sorted_by(|a, b| a < b) {
+        return Err("events are out of order".to_owned());
+    }
+    let blocks = chain.blocks();
+    for (number, block) in blocks.iter().enumerate() {
+        let last = number + 1 == blocks.len();
+        let cuts = block.keys().iter().filter(|key| key.is_cut()).count();
+        if block.is_empty() || cuts != usize::from(block.is_closed()) || (!last && !block.is_closed()) {
+            return Err(format!("block {number} is cut wrongly"));
+        }
+        let expected = (blocks.len() > 1).then(|| Partial::of(block.keys(), block.rows()));
+        if block.partial().cloned() != expected {
+            return Err(format!("block {number} has a wrong partial"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! When which actor has something to forget: an ordered wheel of buckets.
+//!
+//! An actor is registered in the bucket of its earliest event or tombstone. A bucket is due once everything in it has
+//! expired; a due actor is pruned and registered again. Out-of-order events register the actor in an earlier bucket
+//! too, and the later entry is then found stale. Nothing depends on when this happens: reads test the floor themselves.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use nowfold_core::time::millis;
+
+/// Actors by the time at which they have something to forget.
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    width_ms: i64,
+    buckets: BTreeMap<i64, Vec<CompactString>>,
+}
+
+impl Wheel {
+    /// Buckets of one hour, or of a 64th of a short retention.
+    pub(crate) fn new(retention: Duration) -> Self {
+        Self { width_ms: (millis(retention) / 64).clamp(1_000, 3_600_000), buckets: BTreeMap::new() }
+    }
+
+    /// The bucket of a time.
+    pub(crate) fn bucket(&self, t: i64) -> i64 {
+        t.div_euclid(self.width_ms)
+    }
+
+    pub(crate) fn register(&mut self, bucket: i64, actor: &str) {
+        self.buckets.entry(bucket).or_default().push(CompactString::from(actor));
+    }
+
+    /// An actor of a bucket of which everything is at or before the floor.
+    pub(crate) fn pop_due(&mut self, floor: i64) -> Option<(i64, CompactString)> {
+        loop {
+            let mut first = self.buckets.first_entry()?;
+            let bucket = *first.key();
+            if bucket >= floor.saturating_add(1).div_euclid(self.width_ms) {
+                return None;
+            }
+            match first.get_mut().pop() {
+                Some(actor) => return Some((bucket, actor)),
+                None => {
+                    first.remove();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_is_due_when_its_whole_bucket_has_expired() {
+        let mut wheel = Wheel::new(Duration::from_secs(64));
+        wheel.register(wheel.bucket(1_999), "a");
+        assert_eq!(wheel.pop_due(1_998), None);
+        assert_eq!(wheel.pop_due(1_999), Some((1, CompactString::from("a"))));
+        assert_eq!(wheel.pop_due(i64::MAX), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! Attribute names, interned to small column numbers; one table per partition.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+/// Whose attribute it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The actor's.
+    Actor,
+    /// The act's.
+    Verb,
+    /// The object's.
+    Object,
+}
+
+impl Side {
+    /// The first part of a path: `actor`, `verb` or `object`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Actor => "actor",
+            Self::Verb => "verb",
+            Self::Object => "object",
+        }
+    }
+}
+
+/// The number of an attribute name within a partition. It depends on the log's order, so it never leaves the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Column(u16);
+
+impl Column {
+    /// Its number as an index.
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// Interned attribute names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    actor: HashMap<Arc<str>, Column, RandomState>,
+    verb: HashMap<Arc<str>, Column, RandomState>,
+    object: HashMap<Arc<str>, Column, RandomState>,
+    all: Vec<(Side, Arc<str>)>,
+}
+
+impl Names {
+    /// The column of a name, if any event ever had it.
+    pub(crate) fn column(&self, side: Side, name: &str) -> Option<Column> {
+        let names = match side {
+            Side::Actor => &self.actor,
+            Side::Verb => &self.verb,
+            Side::Object => &self.object,
+        };
+        names.get(name).copied()
+    }
+
+    /// The name of a column.
+    pub(crate) fn name(&self, column: Column) -> Option<&(Side, Arc<str>)> {
+        self.all.get(usize::from(column.0))
+    }
+
+    /// Adds a name that has no column yet; `None` when all 65,536 columns are taken.
+    pub(crate) fn add(&mut self, side: Side, name: &Arc<str>) -> Option<Column> {
+        let column = Column(u16::try_from(self.all.len()).ok()?);
+        self.all.push((side, name.clone()));
+        let names = match side {
+            Side::Actor => &mut self.actor,
+            Side::Verb => &mut self.verb,
+            Side::Object => &mut self.object,
+        };
+        names.insert(name.clone(), column);
+        Some(column)
+    }
+}

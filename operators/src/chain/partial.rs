@@ -1,0 +1,133 @@
+//! Sums over the events of a block, and over blocks, in the canonical order of SEMANTICS section 4.
+//!
+//! A sum starts at `0.0` and only ever adds: events of a block in order, then blocks newest first, then verbs in byte
+//! order. Nothing is ever subtracted, so equal sets of events give equal bits.
+
+use super::names::Column;
+use super::row::{Cell, Key, Row};
+
+/// How many events, and the times of the oldest and the newest one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) n: u64,
+    pub(crate) oldest: i64,
+    pub(crate) newest: i64,
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Self { n: 0, oldest: i64::MAX, newest: i64::MIN }
+    }
+}
+
+impl Span {
+    pub(crate) fn add(&mut self, t: i64) {
+        self.merge(Self { n: 1, oldest: t, newest: t });
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.n += other.n;
+        self.oldest = self.oldest.min(other.oldest);
+        self.newest = self.newest.max(other.newest);
+    }
+}
+
+/// Everything that sums and means need to know about one column over some events.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ColumnSum {
+    /// Events whose attribute is a number.
+    pub(crate) numbers: Span,
+    /// How many of those numbers are floats.
+    pub(crate) n_floats: u64,
+    /// Sum of the whole numbers.
+    pub(crate) ints: i128,
+    /// Sum of the floats.
+    pub(crate) floats: f64,
+    /// Events whose attribute is a vector.
+    pub(crate) vectors: Span,
+    /// Element-wise sum of the vectors; empty without any.
+    pub(crate) vector: Vec<f64>,
+}
+
+impl ColumnSum {
+    /// Adds one event's attribute; kinds without a sum are passed over.
+    pub(crate) fn add(&mut self, t: i64, cell: &Cell) {
+        match cell {
+            Cell::Int(value) => {
+                self.numbers.add(t);
+                self.ints = self.ints.saturating_add(i128::from(*value));
+            }
+            Cell::Float(value) => {
+                self.numbers.add(t);
+                self.n_floats += 1;
+                self.floats += value;
+            }
+            Cell::Vector(vector) => {
+                self.vectors.add(t);
+                self.add_to_vector(vector.values().iter().map(|&x| f64::from(x)));
+            }
+            Cell::Bool(_) | Cell::Text(_) | Cell::List(_) => {}
+        }
+    }
+
+    /// Adds a block's sum, or a verb's.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.numbers.merge(other.numbers);
+        self.n_floats += other.n_floats;
+        self.ints = self.ints.saturating_add(other.ints);
+        self.floats += other.floats;
+        self.vectors.merge(other.vectors);
+        self.add_to_vector(other.vector.iter().copied());
+    }
+
+    /// Adds `values` element by element to the sum of vectors, which starts as zeros.
+    pub(crate) fn add_to_vector(&mut self, values: impl ExactSizeIterator<Item = f64>) {
+        if self.vector.is_empty() {
+            self.vector.resize(values.len(), 0.0);
+        }
+        for (sum, value) in self.vector.iter_mut().zip(values) {
+            *sum += value;
+        }
+    }
+}
+
+/// The sums of all columns over one block. Kept only where a chain has more than one block, and always equal to
+/// what [`Partial::of`] computes from the block.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Partial {
+    columns: Vec<(Column, ColumnSum)>,
+}
+
+impl Partial {
+    /// Sums of these events, in order.
+    pub(crate) fn of(keys: &[Key], rows: &[Row]) -> Self {
+        let mut partial = Self::default();
+        for (key, row) in keys.iter().zip(rows) {
+            partial.add(key.t, row);
+        }
+        partial
+    }
+
+    /// Adds an event that comes after all others in order.
+    pub(crate) fn add(&mut self, t: i64, row: &Row) {
+        for (column, cell) in &row.cells {
+            if matches!(cell, Cell::Int(_) | Cell::Float(_) | Cell::Vector(_)) {
+                self.column_mut(*column).add(t, cell);
+            }
+        }
+    }
+
+    /// The sums of one column; `None` when no event has a number or vector there.
+    pub(crate) fn column(&self, column: Column) -> Option<&ColumnSum> {
+        self.columns.iter().find(|(at, _)| *at == column).map(|(_, sum)| sum)
+    }
+
+    fn column_mut(&mut self, column: Column) -> &mut ColumnSum {
+        let at = self.columns.iter().position(|(at, _)| *at == column).unwrap_or_else(|| {
+            self.columns.push((column, ColumnSum::default()));
+            self.columns.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "found or pushed just above")]
+        &mut self.columns[at].1
+    }
+}

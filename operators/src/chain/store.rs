@@ -1,0 +1,194 @@
+//! The store of one partition: striped locks around actors, one writer, many readers.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
+use nowfold_core::time::{Timestamp, millis};
+use nowfold_schemas::action::Action;
+use parking_lot::{Mutex, RwLock};
+
+use super::actor::VerbChain;
+use super::admission::{Admission, Appended, Counters};
+use super::config::ChainConfig;
+use super::mark::{Mark, MarkCell};
+use super::names::Names;
+use super::writer::{Size, Stripe, Writer};
+
+const STRIPES: usize = 256;
+
+/// Actors pruned per applied record at most, so that expiry costs every insert little and none much.
+const PRUNED_PER_RECORD: usize = 2;
+
+/// The event chains of one partition of the actions topic.
+///
+/// One worker applies records in the log's order; any thread reads meanwhile. A reader holds the lock of its actor's
+/// stripe while it evaluates, so it sees that actor before or after a record, never in between.
+#[derive(Debug)]
+pub struct EventChains {
+    config: ChainConfig,
+    stripes: Box<[RwLock<Stripe>]>,
+    hasher: RandomState,
+    names: ArcSwap<Names>,
+    mark: MarkCell,
+    writer: Mutex<Writer>,
+}
+
+/// One actor at one moment, while its stripe is locked.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    /// Chains in byte order of their verbs; empty for an unknown actor.
+    pub(crate) chains: &'a [VerbChain],
+    pub(crate) names: &'a Names,
+    /// How far the partition is at this moment.
+    pub(crate) mark: Mark,
+    /// Events at or before this time have expired.
+    pub(crate) floor: i64,
+}
+
+impl EventChains {
+    /// An empty store.
+    pub fn new(config: ChainConfig) -> Self {
+        Self {
+            stripes: (0..STRIPES).map(|_| RwLock::default()).collect(),
+            hasher: RandomState::default(),
+            names: ArcSwap::default(),
+            mark: MarkCell::new(),
+            writer: Mutex::new(Writer::new(config.clone())),
+            config,
+        }
+    }
+
+    /// The settings it was made with.
+    pub fn config(&self) -> &ChainConfig {
+        &self.config
+    }
+
+    /// Applies one record: inserts, retracts or erases by the rules of SEMANTICS section 3. The result is visible to
+    /// queries when this returns. To be called by one thread, in the order of offsets.
+    pub fn apply(&self, action: &Action, appended: Appended) -> Admission {
+        let writer = &mut *self.writer.lock();
+        let admission = match writer.judge(action, appended) {
+            Err(refused) => refused,
+            Ok(t) => {
+                let mut stripe = self.stripe(&action.actor).write();
+                let admission = writer.write(&mut stripe, action, t, appended);
+                self.publish(writer, appended);
+                admission
+            }
+        };
+        self.finish(writer, admission, appended);
+        admission
+    }
+
+    /// Applies a record without a value: every event of the actor up to the record's append time is erased.
+    pub fn erase(&self, actor: &str, appended: Appended) -> Admission {
+        let writer = &mut *self.writer.lock();
+        let admission = if actor.is_empty() {
+            Admission::MissingActor
+        } else {
+            let mut stripe = self.stripe(actor).write();
+            let admission = writer.erase(&mut stripe, actor, appended.time.as_millis(), appended);
+            self.publish(writer, appended);
+            admission
+        };
+        self.finish(writer, admission, appended);
+        admission
+    }
+
+    /// Prunes up to `n_actors` actors with expired events; returns whether none is left that is due. Answers never
+    /// depend on it. [`Self::apply`] does a little of it for every record.
+    pub fn maintain(&self, n_actors: usize) -> bool {
+        self.prune_due(&mut self.writer.lock(), n_actors)
+    }
+
+    /// How far the store is.
+    pub fn mark(&self) -> Mark {
+        self.mark.read()
+    }
+
+    /// The largest time of an admitted event; [`Timestamp::MIN`] before the first.
+    pub fn stream_time(&self) -> Timestamp {
+        self.mark.read().stream_time
+    }
+
+    /// Outcomes counted since the store was opened.
+    pub fn counters(&self) -> Counters {
+        self.writer.lock().counters
+    }
+
+    /// Events kept, with those that have expired but are not pruned yet.
+    pub fn len(&self) -> usize {
+        self.size().events
+    }
+
+    /// Whether no event is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Actors with events, retractions or erasures.
+    pub fn actors(&self) -> usize {
+        self.size().actors
+    }
+
+    /// About how many bytes of memory the store takes. Vectors and texts count for each event that refers to them.
+    pub fn bytes(&self) -> usize {
+        self.size().bytes
+    }
+
+    fn size(&self) -> Size {
+        self.writer.lock().size
+    }
+
+    /// Calls `read` with one actor as it is now.
+    pub(crate) fn read<R>(&self, actor: &str, read: impl FnOnce(View<'_>) -> R) -> R {
+        let stripe = self.stripe(actor).read();
+        let mark = self.mark.read();
+        let chains = stripe.get(actor).map_or(&[] as &[VerbChain], |state| state.chains());
+        let floor = self.floor_of(mark);
+        read(View { chains, names: &self.names.load(), mark, floor })
+    }
+
+    pub(crate) fn floor_of(&self, mark: Mark) -> i64 {
+        mark.stream_time.as_millis().saturating_sub(millis(self.config.retention))
+    }
+
+    pub(crate) fn stripes(&self) -> &[RwLock<Stripe>] {
+        &self.stripes
+    }
+
+    pub(crate) fn names(&self) -> Arc<Names> {
+        self.names.load_full()
+    }
+
+    /// Makes a change known while its stripe is still locked, so that no reader sees the one without the other.
+    fn publish(&self, writer: &mut Writer, appended: Appended) {
+        if writer.cells.take_changed() {
+            self.names.store(Arc::new(writer.names().clone()));
+        }
+        self.mark.publish(writer.stream_time(), appended.offset);
+    }
+
+    fn finish(&self, writer: &mut Writer, admission: Admission, appended: Appended) {
+        self.mark.publish(writer.stream_time(), appended.offset);
+        writer.counters.count(admission);
+        self.prune_due(writer, PRUNED_PER_RECORD);
+    }
+
+    fn prune_due(&self, writer: &mut Writer, n_actors: usize) -> bool {
+        for _ in 0..n_actors {
+            let Some((bucket, actor)) = writer.wheel.pop_due(writer.floor()) else { return true };
+            writer.prune(&mut self.stripe(&actor).write(), bucket, &actor);
+        }
+        false
+    }
+
+    fn stripe(&self, actor: &str) -> &RwLock<Stripe> {
+        #[expect(clippy::cast_possible_truncation, reason = "only the low bits choose the stripe")]
+        let hash = self.hasher.hash_one(actor) as usize;
+        #[expect(clippy::indexing_slicing, reason = "there are STRIPES stripes")]
+        &self.stripes[hash % STRIPES]
+    }
+}

@@ -1,0 +1,203 @@
+//! What a feature's value can be, in Rust and in JSON.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use nowfold_core::time::Timestamp;
+use nowfold_schemas::action::Attribute;
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+
+use crate::chain::Cell;
+use crate::rfc3339::rfc3339;
+
+/// The value of a feature in one window.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum FeatureValue {
+    /// There is none: a mean of nothing, an attribute that is missing.
+    #[default]
+    None,
+    /// True or false.
+    Bool(bool),
+    /// A count.
+    Count(u64),
+    /// A whole number.
+    Int(i64),
+    /// A number; never NaN or infinite.
+    Float(f64),
+    /// Text.
+    Text(Arc<str>),
+    /// A vector. Means are computed in f64 and given as f32.
+    Vector(Arc<[f32]>),
+    /// Values in order.
+    List(Vec<FeatureValue>),
+    /// Counts by value.
+    Map(CountMap),
+    /// Actions, newest first.
+    Actions(Vec<ActionRow>),
+}
+
+/// Counts by value, in order of the values: null first, `other` last.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CountMap(pub(crate) Vec<(MapKey, u64)>);
+
+/// A value that was counted.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum MapKey {
+    /// Actions without a value.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Float(f64),
+    /// Text.
+    Text(Arc<str>),
+    /// All values beyond the cap together.
+    Other,
+}
+
+/// One action as a query shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActionRow {
+    /// Event time.
+    pub timestamp: Timestamp,
+    /// What was done.
+    pub verb: Arc<str>,
+    /// What it was done to.
+    pub object: Arc<str>,
+    /// Its identity within the actor.
+    pub event_id: Arc<str>,
+    /// Its place among actions of the same time.
+    pub sequence: i64,
+    /// What was selected, by path; [`FeatureValue::None`] where the action lacks it.
+    pub selected: Vec<(Arc<str>, FeatureValue)>,
+}
+
+impl CountMap {
+    /// The count of a text value; 0 when it did not occur.
+    pub fn get(&self, value: &str) -> u64 {
+        self.iter().find(|(key, _)| matches!(key, MapKey::Text(text) if **text == *value)).map_or(0, |(_, n)| n)
+    }
+
+    /// Values and counts.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&MapKey, u64)> {
+        self.0.iter().map(|(key, n)| (key, *n))
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FeatureValue {
+    pub(crate) fn of_cell(cell: &Cell) -> Self {
+        match cell {
+            Cell::Bool(value) => Self::Bool(*value),
+            Cell::Int(value) => Self::Int(*value),
+            Cell::Float(value) => Self::Float(*value),
+            Cell::Text(text) => Self::Text(text.clone()),
+            Cell::Vector(vector) => Self::Vector(vector.values().clone()),
+            Cell::List(items) => Self::List(items.iter().map(Self::from).collect()),
+        }
+    }
+}
+
+impl From<&Attribute> for FeatureValue {
+    fn from(attribute: &Attribute) -> Self {
+        match attribute {
+            Attribute::Null => Self::None,
+            Attribute::Bool(value) => Self::Bool(*value),
+            Attribute::Int(value) => Self::Int(*value),
+            Attribute::Float(value) => Self::Float(*value),
+            Attribute::Text(text) => Self::Text(text.clone()),
+            Attribute::Vector(vector) => Self::Vector(vector.clone()),
+            Attribute::List(items) => Self::List(items.iter().map(Self::from).collect()),
+        }
+    }
+}
+
+impl fmt::Display for MapKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Int(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value}"),
+            Self::Text(text) => f.write_str(text),
+            Self::Other => f.write_str("other"),
+        }
+    }
+}
+
+impl Serialize for FeatureValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::None => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Count(n) => serializer.serialize_u64(*n),
+            Self::Int(value) => serializer.serialize_i64(*value),
+            Self::Float(value) => serializer.serialize_f64(*value),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Vector(vector) => serializer.collect_seq(vector.iter()),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Map(map) => map.serialize(serializer),
+            Self::Actions(rows) => {
+                let mut list = serializer.serialize_seq(Some(rows.len()))?;
+                for row in rows {
+                    list.serialize_element(row)?;
+                }
+                list.end()
+            }
+        }
+    }
+}
+
+impl Serialize for CountMap {
+    /// An object by the values as text, `null` and `other`. A text that reads like another key is given in quotes.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let names: Vec<_> = self.0.iter().map(|(key, _)| key.to_string()).collect();
+        let mut uses = HashMap::new();
+        names.iter().for_each(|name| *uses.entry(name.as_str()).or_insert(0) += 1);
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for ((key, n), name) in self.iter().zip(&names) {
+            match key {
+                MapKey::Text(_) if uses.get(name.as_str()).is_some_and(|uses| *uses > 1) => {
+                    map.serialize_entry(&format!("{name:?}"), &n)?;
+                }
+                _ => map.serialize_entry(name, &n)?,
+            }
+        }
+        map.end()
+    }
+}
+
+impl Serialize for ActionRow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("timestamp", &rfc3339(self.timestamp))?;
+        map.serialize_entry("verb", &*self.verb)?;
+        map.serialize_entry("object", &*self.object)?;
+        map.serialize_entry("event_id", &*self.event_id)?;
+        map.serialize_entry("sequence", &self.sequence)?;
+        map.serialize_entry("selected", &Selected(&self.selected))?;
+        map.end()
+    }
+}
+
+struct Selected<'a>(&'a [(Arc<str>, FeatureValue)]);
+
+impl Serialize for Selected<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(path, value)| (&**path, value)))
+    }
+}

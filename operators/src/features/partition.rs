@@ -1,0 +1,125 @@
+//! One question put to the partition that owns its actor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nowfold_core::names::{Offset, TopicPartition};
+use nowfold_core::query::{PartitionHandle, Progress, QueryError, Readiness};
+use nowfold_core::time::{Timestamp, millis};
+
+use super::Features;
+use super::query::Options;
+use crate::answer::{Answer, Envelope};
+use crate::chain::EventChains;
+use crate::feature::{Evaluated, FeatureSet, Plan};
+use crate::position::Position;
+
+/// One wait for `at_least`.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A question with its instant fixed, to be put to one or many actors.
+#[derive(Debug)]
+pub(super) struct Ask<'a> {
+    features: &'a Features,
+    options: &'a Options,
+    as_of: Timestamp,
+}
+
+impl<'a> Ask<'a> {
+    /// Fixes the instant.
+    pub(super) fn new(features: &'a Features, set: &FeatureSet, options: &'a Options) -> Result<Self, QueryError> {
+        let now = features.clock.now();
+        let as_of = options.as_of.unwrap_or(now);
+        if as_of > now.plus(set.max_future_skew()) {
+            return Err(QueryError::AsOfInFuture { as_of, now });
+        }
+        Ok(Self { features, options, as_of })
+    }
+
+    /// Answers for one actor.
+    pub(super) fn answer(&self, actor: &Arc<str>, plan: &Plan) -> Result<Answer, QueryError> {
+        let features = self.features;
+        let (partition, handle) = features.hub.owner_of(features.store.as_str(), actor.as_bytes())?;
+        let chains = handle.reader.clone().downcast::<EventChains>().map_err(|_| features.not_of_actions())?;
+        self.wait(&partition, &chains, &handle)?;
+        // Read before the evaluation, so that the answer holds at least what the position says.
+        let progress = handle.progress.get();
+        let evaluated = chains.evaluate(actor, plan, self.as_of, progress.log_floor);
+        self.check_ready(&partition, &progress)?;
+        let envelope = self.envelope(partition, &progress, &evaluated);
+        Ok(Answer { store: features.store.clone(), actor: actor.clone(), features: evaluated.features, envelope })
+    }
+
+    fn envelope(&self, partition: TopicPartition, progress: &Progress, evaluated: &Evaluated) -> Envelope {
+        let now = self.features.clock.now();
+        let source_lag_ms = self.features.hub.source_lag_ms(now);
+        let restoring = progress.readiness != Readiness::Running;
+        let applied = applied(progress, evaluated.mark.applied);
+        Envelope {
+            as_of: self.as_of,
+            found: evaluated.found,
+            complete: evaluated.complete,
+            truncated: false,
+            stale: restoring || progress.is_stale(now) || source_lag_ms.is_none(),
+            lag_ms: progress.lag_ms(now),
+            source_lag_ms,
+            owner: self.features.owner.clone(),
+            position: applied.map_or_else(Position::new, |offset| Position::new().with(partition, offset)),
+            took_us: None,
+        }
+    }
+
+    fn check_ready(&self, partition: &TopicPartition, progress: &Progress) -> Result<(), QueryError> {
+        let Readiness::Restoring { done, total } = progress.readiness else { return Ok(()) };
+        let lag = progress.lag_ms(self.features.clock.now());
+        if let (Some(max), Some(lag)) = (self.options.max_lag, lag)
+            && lag <= millis(max)
+        {
+            return Ok(());
+        }
+        Err(QueryError::Restoring {
+            store: self.features.store.clone(),
+            partition: partition.partition,
+            done,
+            total,
+            retry_after: retry_after(done, total),
+        })
+    }
+
+    /// Waits until the partition has applied what the question requires, as long as it may.
+    fn wait(
+        &self,
+        partition: &TopicPartition,
+        chains: &EventChains,
+        handle: &PartitionHandle,
+    ) -> Result<(), QueryError> {
+        let Some(wanted) = self.options.at_least.as_ref().and_then(|position| position.get(partition)) else {
+            return Ok(());
+        };
+        let mut left = self.options.wait;
+        loop {
+            let applied = applied(&handle.progress.get(), chains.mark().applied);
+            if applied.is_some_and(|applied| applied >= wanted) {
+                return Ok(());
+            }
+            match &self.features.pause {
+                Some(pause) if !left.is_zero() => pause(PAUSE.min(left)),
+                _ => {
+                    let store = self.features.store.clone();
+                    return Err(QueryError::Behind { store, partition: partition.clone(), applied, wanted });
+                }
+            }
+            left = left.saturating_sub(PAUSE);
+        }
+    }
+}
+
+/// The last applied offset: the store knows records that changed it, the worker also those that did not reach it.
+fn applied(progress: &Progress, stored: Option<Offset>) -> Option<Offset> {
+    progress.applied.max(stored)
+}
+
+/// A guess: restoring reads some 250,000 records a second.
+fn retry_after(done: u64, total: u64) -> Duration {
+    Duration::from_secs((total.saturating_sub(done) / 250_000).clamp(1, 60))
+}
