@@ -24,7 +24,7 @@ impl<'m> Oracle<'m> {
     pub(crate) fn new(mapping: &'m CompiledMapping) -> Self {
         let tables = mapping.tables().iter().map(|table| {
             let rows = Lines::new([mapping.resolve(table.file())], OnBrokenLine::Fail);
-            let rows = rows.map(|line| serde_json::from_slice::<Value>(&line.unwrap().bytes).unwrap());
+            let rows = rows.map(|line| line.unwrap().record.unwrap());
             rows.map(|row| (table.key(&row).unwrap().unwrap(), table.attributes(&row).0)).collect()
         });
         let n = mapping.actions().len();
@@ -95,8 +95,8 @@ impl<'m> Oracle<'m> {
         let tables = self.mapping.tables().iter().zip(&self.tables);
         let enriching =
             tables.filter(|(table, _)| table.enriches() == Side::Object && table.actions().contains(&entry));
-        let found = enriching.filter_map(|(_, rows)| rows.get(&*action.object)?.get(name));
-        match found.last().or_else(|| action.object_attributes.get(name)) {
+        let mut found = enriching.filter_map(|(_, rows)| rows.get(&*action.object)?.get(name));
+        match found.next_back().or_else(|| action.object_attributes.get(name)) {
             Some(Attribute::Vector(vector)) => Some(vector.clone()),
             _ => None,
         }

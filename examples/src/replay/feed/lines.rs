@@ -7,7 +7,7 @@ use std::vec;
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::replay::mapping::OnBrokenLine;
 
@@ -15,12 +15,14 @@ use crate::replay::mapping::OnBrokenLine;
 const BROKEN_KEPT: usize = 20;
 
 /// A line of the feed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Line {
     /// Its number over all files, from 1; blank lines have none.
     pub number: u64,
     /// The line without its end.
     pub bytes: Bytes,
+    /// The record it holds; `None` for a broken line.
+    pub record: Option<Value>,
 }
 
 /// A line that is not JSON.
@@ -106,8 +108,8 @@ impl Lines {
         &self.stats
     }
 
-    /// The next line that is not blank.
-    fn read(&mut self) -> Result<Option<Line>, FeedError> {
+    /// The bytes of the next line that is not blank.
+    fn read(&mut self) -> Result<Option<Bytes>, FeedError> {
         loop {
             if self.open.is_none() {
                 let Some(path) = self.files.next() else { return Ok(None) };
@@ -118,17 +120,21 @@ impl Lines {
                 Some(bytes) if bytes.trim_ascii().is_empty() => self.stats.n_blank += 1,
                 Some(bytes) => {
                     self.stats.n_lines += 1;
-                    return Ok(Some(Line { number: self.stats.n_lines, bytes: bytes.into() }));
+                    return Ok(Some(bytes.into()));
                 }
             }
         }
     }
 
-    /// Whether the line goes on.
-    fn admit(&mut self, line: &Line) -> Result<bool, FeedError> {
-        let Err(error) = serde_json::from_slice::<IgnoredAny>(&line.bytes) else { return Ok(true) };
+    /// The line just read; `None` if it is broken and left out.
+    fn admit(&mut self, bytes: Bytes) -> Result<Option<Line>, FeedError> {
+        let number = self.stats.n_lines;
+        let error = match serde_json::from_slice(&bytes) {
+            Ok(record) => return Ok(Some(Line { number, bytes, record: Some(record) })),
+            Err(error) => error,
+        };
         let (file, line_of_file) = self.open.as_ref().map(|open| (open.path.clone(), open.line)).unwrap_or_default();
-        let broken = BrokenLine { number: line.number, file, line_of_file, cause: error.to_string() };
+        let broken = BrokenLine { number, file, line_of_file, cause: error.to_string() };
         self.stats.n_broken += 1;
         if self.on_broken == OnBrokenLine::Fail {
             return Err(FeedError::Broken(broken));
@@ -136,7 +142,7 @@ impl Lines {
         if self.stats.broken.len() < BROKEN_KEPT {
             self.stats.broken.push(broken);
         }
-        Ok(self.on_broken == OnBrokenLine::Feed)
+        Ok((self.on_broken == OnBrokenLine::Feed).then_some(Line { number, bytes, record: None }))
     }
 }
 
@@ -145,14 +151,9 @@ impl Iterator for Lines {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let line = match self.read().transpose()? {
-                Ok(line) => line,
-                Err(error) => return Some(Err(error)),
-            };
-            match self.admit(&line) {
-                Ok(true) => return Some(Ok(line)),
-                Ok(false) => {}
-                Err(error) => return Some(Err(error)),
+            let line = self.read().transpose()?.and_then(|bytes| self.admit(bytes)).transpose();
+            if line.is_some() {
+                return line;
             }
         }
     }

@@ -90,8 +90,7 @@ impl<T: Fn(&Value) -> Option<Timestamp>> FeedPlan<T> {
     fn hold(&mut self, line: Line) {
         let FeedOptions { shuffle_within, duplicate, seed } = self.options;
         if self.changes_order() {
-            let record = serde_json::from_slice::<Value>(&line.bytes).ok();
-            let time = record.and_then(|record| (self.event_time)(&record));
+            let time = line.record.as_ref().and_then(&self.event_time);
             self.stream_time = self.stream_time.max(time.map_or(i64::MIN, Timestamp::as_millis));
         }
         let delay = |purpose, bound| {

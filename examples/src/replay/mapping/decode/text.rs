@@ -79,7 +79,8 @@ fn join(section: &mut Section<'_>) -> Option<Option<TextKind>> {
     let separator = section.get("separator");
     let missing = section.get("missing");
     let Some(parts) = section.get("join") else {
-        return separator.or(missing).map(|node| node.wrong("goes with \"join\", which is not there"));
+        let _: Option<()> = separator.or(missing)?.wrong("goes with \"join\", which is not there");
+        return None;
     };
     let parts = parts.each(|part| source(part, Bare::Refused));
     let separator = separator.map_or(Some("/"), |node| node.any_text());
