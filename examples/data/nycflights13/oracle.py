@@ -20,7 +20,7 @@ SEMANTICS = [
     "verb: cancel where dep_time is null, else depart. object: dest. time: scheduled departure (year, month, day, hour, minute) in America/New_York.",
     "A flight without a tailnum counts for no plane, but for its carrier.",
     "sum and mean skip nulls; a sum of nothing is 0, a mean of nothing is null.",
-    "avg_embedding is the component-wise mean over events whose dest has an embedding in airports.jsonl; embedding_count is how many those are.",
+    "avg_embedding is the component-wise mean over events whose dest has an embedding in destinations.jsonl; embedding_count is how many those are.",
     "last5_objects: up to five events' objects, newest first, by (time, line number) descending.",
     "retention_needed_ms: how far back from the newest event fed the window begins.",
 ]
@@ -39,7 +39,7 @@ def load():
         local = datetime(raw["year"], raw["month"], raw["day"], raw["hour"], raw["minute"], tzinfo=zone)
         events.append({"line": line, "ms": int(local.timestamp()) * 1000,
                        "verb": "cancel" if raw["dep_time"] is None else "depart", **raw})
-    return events, {a["faa"]: a["embedding"] for a in lines("airports.jsonl")}
+    return events, {d["dest"]: d["embedding"] for d in lines("destinations.jsonl") if d["embedding"]}
 
 
 def answer(events, vectors, q):
@@ -77,7 +77,7 @@ def question(rnd, events, field, i):
         pool = [e for e in pool if abs(e["ms"] - night) < 20 * HOUR]
     if i % 3 == 0:
         pool = [e for e in pool if e["verb"] == "cancel"] or pool
-    event, window = rnd.choice(pool), rnd.choice([1, 24, 96]) * HOUR
+    event, window = rnd.choice(pool), rnd.choice([1, 24, 24, 96, 96]) * HOUR
     shift = [0, window, rnd.randrange(1, window // 60_000) * 60_000, rnd.randrange(1, window // 60_000) * 60_000][i % 4]
     verb = rnd.choice([event["verb"], None, None, "depart", "cancel"])
     return {"actor_field": field, "actor": event[field], "verb": verb, "window_ms": window, "as_of_ms": event["ms"] + shift}
