@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails is a test that fails")]
 
 mod feed;
+mod guide;
 mod mapping;
 mod mapping_errors;
 mod oracle;

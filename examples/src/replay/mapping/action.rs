@@ -18,6 +18,8 @@ pub const MAX_ACTOR_BYTES: usize = 1_024;
 /// A compiled `[[actions]]` entry.
 #[derive(Clone, Debug)]
 pub struct ActionMapping {
+    /// The feed's name, which begins ids that are made of line numbers.
+    pub(crate) feed: String,
     pub(crate) name: String,
     pub(crate) topic: String,
     pub(crate) store: String,
@@ -185,12 +187,12 @@ impl ActionMapping {
         &self.timestamp
     }
 
-    /// The record as an action; `feed` and `line` make its identity where the record has none.
+    /// The record at this line of the feed as an action.
     ///
     /// # Errors
     ///
     /// When a record with an actor lacks a verb, an object or a time, or they cannot be read.
-    pub fn map(&self, feed: &str, line: u64, record: &Value) -> Result<Mapped, Reject> {
+    pub fn map(&self, line: u64, record: &Value) -> Result<Mapped, Reject> {
         if self.filter.as_ref().is_some_and(|filter| !filter.holds(record)) {
             return Ok(Mapped::Filtered);
         }
@@ -202,7 +204,7 @@ impl ActionMapping {
         let object = self.text(&self.object, line, record)?.ok_or_else(|| self.missing(line, "object"))?;
         let timestamp = self.timestamp.time(record);
         let timestamp = timestamp.map_err(|cause| Reject::BadTimestamp { entry: self.name.clone(), line, cause })?;
-        let mut action = Action::new(actor, verb, object).at(timestamp).id(self.event_id(feed, line, record)?);
+        let mut action = Action::new(actor, verb, object).at(timestamp).id(self.event_id(line, record)?);
         action.sequence = i64::try_from(line).ok();
         let n_wrong_attributes = self.add_attributes(&mut action, record);
         Ok(Mapped::Action { action, n_wrong_attributes })
@@ -222,13 +224,13 @@ impl ActionMapping {
         source.map_or(Ok(None), |source| self.text(source, line, record))
     }
 
-    fn event_id(&self, feed: &str, line: u64, record: &Value) -> Result<Arc<str>, Reject> {
+    fn event_id(&self, line: u64, record: &Value) -> Result<Arc<str>, Reject> {
         let given = match &self.event_id {
             EventId::Log => return Ok("".into()),
             EventId::Line => None,
             EventId::Record(source) => self.text(source, line, record)?,
         };
-        Ok(given.map_or_else(|| format!("{feed}:{line}").into(), Into::into))
+        Ok(given.map_or_else(|| format!("{}:{line}", self.feed).into(), Into::into))
     }
 
     fn text<'v>(&self, source: &'v TextSource, line: u64, record: &'v Value) -> Result<Option<Cow<'v, str>>, Reject> {

@@ -154,7 +154,7 @@ impl CompiledMapping {
         line: u64,
         record: &'m Value,
     ) -> impl ExactSizeIterator<Item = Result<Mapped, Reject>> + 'm {
-        self.actions.iter().map(move |entry| entry.map(&self.feed.name, line, record))
+        self.actions.iter().map(move |entry| entry.map(line, record))
     }
 
     /// The record's time: the latest that any of [`Self::actions`] reads from it.

@@ -30,6 +30,7 @@ pub(super) fn entry(feed: &str, node: &Node<'_>) -> Option<ActionMapping> {
     section.finish();
     let name = name?;
     Some(ActionMapping {
+        feed: feed.to_owned(),
         topic: topic?.unwrap_or_else(|| format!("{feed}-{name}")),
         store: store?.unwrap_or_else(|| name.clone()),
         name,
