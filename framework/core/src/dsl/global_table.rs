@@ -59,6 +59,14 @@ impl<K: 'static, V: Send + Sync + 'static> GlobalTable<K, V> {
     }
 }
 
+impl<V> GlobalTable<String, V> {
+    /// The newest value of a key in its plain form, without making a `String` of it. For tables with plain keys
+    /// ([`KeyCodec`](crate::serde::KeyCodec)), as `Json`, `Avro` and `Plain` have them.
+    pub fn get_str(&self, key: &str) -> Option<Arc<V>> {
+        self.rows.read().get(key.as_bytes()).cloned()
+    }
+}
+
 impl StreamsBuilder {
     /// Reads a topic as a global table: no co-partitioning is needed to join it. A null value deletes, a null key is
     /// ignored. Rows are decoded once, as they arrive.

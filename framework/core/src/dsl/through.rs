@@ -20,6 +20,11 @@ impl Through {
         Self { topic: topic.into(), partitions: None, config: Vec::new(), rules: Vec::new() }
     }
 
+    /// The topic's name.
+    pub fn name(&self) -> &TopicName {
+        &self.topic
+    }
+
     /// Creates it with this many partitions.
     #[must_use]
     pub fn partitions(mut self, n: i32) -> Self {
@@ -72,9 +77,20 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     where
         S: Produced<K, V> + Consumed<K, V> + Clone + 'static,
     {
+        self.through_as(through, serdes.clone(), serdes)
+    }
+
+    /// Like [`through`](Self::through), reading with other serdes than writing: `write` for what goes in, `read` for what
+    /// comes out, such as nulls that others may put into the topic.
+    pub fn through_as<K2: 'static, V2: 'static>(
+        self,
+        through: Through,
+        write: impl Produced<K, V> + 'static,
+        read: impl Consumed<K2, V2> + 'static,
+    ) -> KStream<K2, V2> {
         let (builder, topic) = (self.builder.clone(), through.topic.clone());
         builder.require(through.requirement());
-        self.write_to(&topic, serdes.clone(), true);
-        builder.stream_of(&topic, serdes)
+        self.write_to(&topic, write, true);
+        builder.stream_of(&topic, read)
     }
 }

@@ -236,15 +236,31 @@ pub fn changelog_topic(app: &str, store: &StoreName) -> TopicName {
     TopicName::from(format!("{app}-{store}-changelog"))
 }
 
-/// A topic that is both written and read here is an intermediate one.
+/// A topic that is both written and read here is an intermediate one; settings and rules add up.
 fn merge(known: &mut TopicRequirement, other: TopicRequirement) {
     if known.role != other.role {
         known.role = TopicRole::Intermediate;
     }
-    known.create = known.create.take().or(other.create);
+    match (&mut known.create, other.create) {
+        (Some(known), Some(other)) => merge_settings(known, other),
+        (known, other) => *known = known.take().or(other),
+    }
     for rule in other.rules {
         if !known.rules.contains(&rule) {
             known.rules.push(rule);
+        }
+    }
+}
+
+/// Of two settings the later wins, of two durations the longer.
+fn merge_settings(known: &mut TopicBlueprint, other: TopicBlueprint) {
+    for (key, value) in other.config {
+        let shorter = |known: &String| match (known.parse::<i64>(), value.parse::<i64>()) {
+            (Ok(known), Ok(new)) => known == -1 || (new != -1 && new < known),
+            _ => false,
+        };
+        if !known.config.get(&key).is_some_and(shorter) {
+            known.config.insert(key, value);
         }
     }
 }

@@ -1,0 +1,161 @@
+//! Where an application runs, and how.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nowfold_core::serde::{SchemaRegistry, SerdeEnv};
+use nowfold_embedded::EmbeddedLog;
+use nowfold_runtime::broker::Broker;
+use nowfold_runtime::{RuntimeConfig, SystemClock};
+
+use super::error::Error;
+
+/// Where an application runs, and how. Made by [`Config::embedded`], [`Config::kafka`] or [`Config::from_env`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Config {
+    pub(crate) place: Place,
+    /// URL of a Confluent-compatible Schema Registry; without one, Avro is written in single-object encoding.
+    pub(crate) registry: Option<String>,
+    /// Where the HTTP query server listens, if it does.
+    pub(crate) http: Option<SocketAddr>,
+    /// Settings of the workers.
+    pub(crate) runtime: RuntimeConfig,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    Embedded { log: Option<EmbeddedLog>, data_dir: Option<PathBuf> },
+    Kafka { bootstrap: String, raw: BTreeMap<String, String> },
+    Open { broker: Arc<dyn Broker>, embedded: Option<EmbeddedLog> },
+}
+
+impl Config {
+    /// On a log inside this process, with every source topic created. Its content is lost on exit, unless
+    /// [`data_dir`](Self::data_dir) keeps it.
+    pub fn embedded() -> Self {
+        Self::at(Place::Embedded { log: None, data_dir: None })
+    }
+
+    /// On an embedded log that the caller has made, and may write to and read from.
+    pub fn embedded_on(log: EmbeddedLog) -> Self {
+        Self::at(Place::Embedded { log: Some(log), data_dir: None })
+    }
+
+    /// On Apache Kafka at `bootstrap`, a comma-separated list of `host:port`.
+    pub fn kafka(bootstrap: impl Into<String>) -> Self {
+        Self::at(Place::Kafka { bootstrap: bootstrap.into(), raw: BTreeMap::new() })
+    }
+
+    fn at(place: Place) -> Self {
+        Self { place, registry: None, http: None, runtime: RuntimeConfig::default() }
+    }
+
+    /// From the environment:
+    ///
+    /// | variable | meaning | without it |
+    /// |---|---|---|
+    /// | `NOWFOLD_BOOTSTRAP` | Kafka's address | the embedded log |
+    /// | `NOWFOLD_REGISTRY` | URL of the Schema Registry | single-object encoding |
+    /// | `NOWFOLD_DATA_DIR` | where the embedded log keeps its data | nowhere: lost on exit |
+    /// | `NOWFOLD_HTTP` | address of the query server, such as `127.0.0.1:7070` | no server |
+    ///
+    /// # Errors
+    /// [`Error::Config`] when a variable cannot be read, naming it.
+    pub fn from_env() -> Result<Self, Error> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let mut config = variable("NOWFOLD_BOOTSTRAP").map_or_else(Self::embedded, Self::kafka);
+        config.registry = variable("NOWFOLD_REGISTRY");
+        if let Some(dir) = variable("NOWFOLD_DATA_DIR") {
+            config = config.data_dir(dir);
+        }
+        if let Some(text) = variable("NOWFOLD_HTTP") {
+            let address = text.parse().map_err(|_| Error::Config {
+                cause: format!("NOWFOLD_HTTP={text:?} is not an address such as 127.0.0.1:7070"),
+            })?;
+            config.http = Some(address);
+        }
+        Ok(config)
+    }
+
+    /// Keeps the embedded log in this directory. No effect on Kafka.
+    pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        if let Place::Embedded { data_dir, .. } = &mut self.place {
+            *data_dir = Some(dir.into());
+        }
+        self
+    }
+
+    /// Uses the Schema Registry at this URL.
+    pub fn registry(mut self, url: impl Into<String>) -> Self {
+        self.registry = Some(url.into());
+        self
+    }
+
+    /// Serves queries over HTTP at this address. An address that is not loopback is refused: there is no authentication.
+    pub fn http(mut self, address: SocketAddr) -> Self {
+        self.http = Some(address);
+        self
+    }
+
+    /// Sets a librdkafka property. No effect on the embedded log; those that nowfold owns are refused at the start.
+    pub fn kafka_property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        if let Place::Kafka { raw, .. } = &mut self.place {
+            raw.insert(key.into(), value.into());
+        }
+        self
+    }
+
+    /// Settings of the workers.
+    pub fn runtime(mut self, runtime: RuntimeConfig) -> Self {
+        self.runtime = runtime;
+        self
+    }
+
+    /// The log of this configuration, opened now: to create topics and write records before the application starts.
+    /// [`Streams::start`](crate::Streams::start) then runs on the same one.
+    ///
+    /// # Errors
+    /// When it cannot be opened or reached.
+    pub fn broker(&mut self) -> Result<Arc<dyn Broker>, Error> {
+        let (broker, embedded) = super::streams::open(self)?;
+        self.place = Place::Open { broker: broker.clone(), embedded };
+        Ok(broker)
+    }
+
+    /// What serdes get to know: the registry, when there is one.
+    ///
+    /// # Errors
+    /// When the registry's client cannot be made.
+    pub fn serde_env(&self) -> Result<SerdeEnv, Error> {
+        Ok(SerdeEnv { registry: self.registry.as_deref().map(registry).transpose()? })
+    }
+
+    /// Whether this is the embedded log without a data directory: what it holds is lost on exit.
+    pub fn is_volatile(&self) -> bool {
+        matches!(self.place, Place::Embedded { log: None, data_dir: None })
+    }
+}
+
+/// The registry client for a URL.
+#[cfg(feature = "kafka")]
+fn registry(url: &str) -> Result<Arc<dyn SchemaRegistry>, Error> {
+    Ok(Arc::new(nowfold_schemas::registry::RegistryClient::new(url)?))
+}
+
+#[cfg(not(feature = "kafka"))]
+fn registry(url: &str) -> Result<Arc<dyn SchemaRegistry>, Error> {
+    Err(Error::Config { cause: format!("schema registry {url} needs the feature `kafka`") })
+}
+
+/// The embedded log of a configuration.
+pub(crate) fn embedded_log(log: Option<EmbeddedLog>, dir: Option<PathBuf>) -> Result<EmbeddedLog, Error> {
+    let clock = Arc::new(SystemClock);
+    match (log, dir) {
+        (Some(log), _) => Ok(log),
+        (None, Some(dir)) => Ok(EmbeddedLog::open(dir, clock)?),
+        (None, None) => Ok(EmbeddedLog::new(clock)),
+    }
+}

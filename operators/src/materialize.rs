@@ -1,0 +1,191 @@
+//! `materialize`: the actions topic as per-actor event chains with registered features.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nowfold_core::dsl::StreamsBuilder;
+use nowfold_core::failure::Stage;
+use nowfold_core::names::StoreName;
+use nowfold_core::processor::{ProcessError, Processor, ProcessorContext};
+use nowfold_core::record::{LogRecord, Record};
+use nowfold_core::state::{Changelog, StateStore, StoreError, StoreSpec};
+use nowfold_core::time::millis;
+use nowfold_core::topology::{
+    Expected, PartitionCount, TopicBlueprint, TopicRequirement, TopicRole, TopicRule, TopologyFault,
+};
+use nowfold_schemas::action::Action;
+
+use crate::actions_topic::ActionLog;
+use crate::chain::{Admission, Appended, ChainConfig, EventChains};
+use crate::feature::{Feature, FeatureSet};
+
+/// A store of per-actor event chains to be made from an actions topic.
+#[derive(Clone, Debug)]
+#[must_use = "hand it to ActionLog::materialize"]
+pub struct Actions {
+    name: StoreName,
+    config: ChainConfig,
+    features: Vec<Feature>,
+    late_records_to_dead_letters: bool,
+}
+
+impl Actions {
+    /// A store of this name that keeps 97 hours: enough for windows of 96 h and the slack for reads.
+    pub fn named(name: impl Into<StoreName>) -> Self {
+        let config = ChainConfig::new(nowfold_core::time::hours(97));
+        Self { name: name.into(), config, features: Vec::new(), late_records_to_dead_letters: false }
+    }
+
+    /// Keeps events this long behind the newest one of their partition. Must exceed the longest window by the read slack.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.config = ChainConfig { retention, topic_retention: ChainConfig::new(retention).topic_retention, ..self.config };
+        self
+    }
+
+    /// Quarantines events that lie further ahead of their append time than this. Default: 5 minutes.
+    pub fn max_future_skew(mut self, skew: Duration) -> Self {
+        self.config.max_future_skew = skew;
+        self
+    }
+
+    /// Fixes the dimension of a vector attribute, such as `("object.embedding", 128)`.
+    pub fn vector_dim(mut self, path: impl Into<String>, dim: usize) -> Self {
+        self.config = self.config.vector_dim(path, dim);
+        self
+    }
+
+    /// Sends events that arrive too late to the dead-letter topic, instead of only counting them.
+    pub fn late_records_to_dead_letters(mut self) -> Self {
+        self.late_records_to_dead_letters = true;
+        self
+    }
+
+    /// Registers features: they are checked when the topology is built, and answered by name.
+    pub fn features(mut self, features: impl IntoIterator<Item = Feature>) -> Self {
+        self.features.extend(features);
+        self
+    }
+}
+
+impl ActionLog {
+    /// Makes the topic's actions into a store. The topic is the store's changelog: at every start the store is rebuilt by
+    /// reading it from its beginning, which is idempotent.
+    pub fn materialize(self, actions: Actions) {
+        let builder = self.stream.builder();
+        let Actions { name, config, features, late_records_to_dead_letters } = actions;
+        let features = compile(&builder, &name, &config, features);
+        builder.require(retention_requirement(&self, &config));
+        let skew = config.max_future_skew;
+        let log = Changelog::EventLog(self.topic.clone());
+        let spec = StoreSpec::new(name.clone(), log, move || Box::new(ChainStore::new(config.clone())));
+        builder.state_store(spec.queryable(Arc::new(features)).log_floor_slack(skew));
+        let node = format!("materialize-{name}");
+        let store = name.clone();
+        let make = move || Materialize { store: store.clone(), late_records_to_dead_letters };
+        let _ = self.stream.process::<(), (), _>(&node, make, &[name.as_str()]);
+    }
+}
+
+/// Compiles the features; those that do not fit are faults of the topology, and none is registered then.
+fn compile(builder: &StreamsBuilder, store: &StoreName, config: &ChainConfig, features: Vec<Feature>) -> FeatureSet {
+    let compiled = FeatureSet::compile(store.clone(), config, features);
+    compiled.unwrap_or_else(|errors| {
+        for error in errors.errors() {
+            builder.fault(TopologyFault::Other { message: error.to_string() });
+        }
+        FeatureSet::none(store.clone(), config)
+    })
+}
+
+/// The topic must outlive what the store keeps, by the skew and the longest downtime.
+fn retention_requirement(log: &ActionLog, config: &ChainConfig) -> TopicRequirement {
+    let needed = millis(config.topic_retention);
+    let kept = needed.to_string();
+    TopicRequirement {
+        name: log.topic.clone(),
+        role: TopicRole::Source,
+        create: log.created_here.then(|| {
+            TopicBlueprint::new(PartitionCount::LargestOf(Vec::new()), &[("retention.ms", &kept)])
+        }),
+        rules: vec![TopicRule {
+            key: "retention.ms",
+            expected: Expected::AtLeastMs(needed),
+            code: "NF134",
+            consequence: "actions would be deleted before the store has done with them",
+        }],
+    }
+}
+
+/// [`EventChains`] as a store of a task.
+#[derive(Debug)]
+pub struct ChainStore(Arc<EventChains>);
+
+impl ChainStore {
+    fn new(config: ChainConfig) -> Self {
+        Self(Arc::new(EventChains::new(config)))
+    }
+}
+
+impl StateStore for ChainStore {
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn reader(&self) -> Arc<dyn Any + Send + Sync> {
+        self.0.clone()
+    }
+
+    /// Never called: the actions topic is the changelog, and comes through the processor.
+    fn restore(&mut self, _: &LogRecord) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+struct Materialize {
+    store: StoreName,
+    late_records_to_dead_letters: bool,
+}
+
+impl Processor<Arc<str>, Option<Action>, (), ()> for Materialize {
+    fn process(
+        &mut self,
+        cx: &mut ProcessorContext<'_, '_, (), ()>,
+        record: Record<Arc<str>, Option<Action>>,
+    ) -> Result<(), ProcessError> {
+        let appended = Appended::new(cx.source_record().1.offset, record.timestamp);
+        let chains = &cx.store::<ChainStore>(self.store.as_str())?.0;
+        let admission = match &record.value {
+            None => chains.erase(&record.key, appended),
+            Some(action) if action.actor != record.key => {
+                let cause = format!("the record's key {:?} is not its actor {:?}", record.key, action.actor);
+                return Err(ProcessError::new(cause));
+            }
+            Some(action) => chains.apply(action, appended),
+        };
+        self.report(cx, admission);
+        Ok(())
+    }
+}
+
+impl Materialize {
+    fn report(&self, cx: &mut ProcessorContext<'_, '_, (), ()>, admission: Admission) {
+        if let Admission::Admitted { faults } = admission {
+            (0..faults.bad_vector).for_each(|_| cx.count("bad_vector"));
+            (0..faults.bad_number).for_each(|_| cx.count("bad_number"));
+            return;
+        }
+        cx.count(admission.reason());
+        let cause = match admission {
+            Admission::FutureQuarantined => "the event's time lies too far after its append time",
+            Admission::BadTimestamp => "the event has no usable time",
+            Admission::MissingEventId => "the event has no id",
+            Admission::MissingActor => "the event has no actor",
+            Admission::LateDropped if self.late_records_to_dead_letters => {
+                "the event is older than the store's retention"
+            }
+            _ => return,
+        };
+        cx.dead_letter(Stage::Admission, cause);
+    }
+}

@@ -1,0 +1,68 @@
+//! The rooms of the workspace: who may depend on whom, held against `cargo metadata`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// What each crate may depend on among ours. Development dependencies are free.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("nowfold-core", &[]),
+    ("nowfold-schemas", &["nowfold-core"]),
+    ("nowfold-operators", &["nowfold-core", "nowfold-schemas"]),
+    ("nowfold-testkit", &["nowfold-core"]),
+    ("nowfold-runtime", &["nowfold-core"]),
+    ("nowfold-embedded", &["nowfold-core", "nowfold-runtime"]),
+    ("nowfold-kafka", &["nowfold-core", "nowfold-runtime"]),
+    ("nowfold-serve", &["nowfold-core", "nowfold-operators", "nowfold-runtime", "nowfold-schemas"]),
+];
+
+/// Crates of others that only some of ours may use.
+const GUARDED: &[(&str, &[&str])] = &[
+    ("rdkafka", &["nowfold-kafka"]),
+    ("axum", &["nowfold-serve"]),
+    ("tower-http", &["nowfold-serve"]),
+    ("schema_registry_converter", &["nowfold-schemas"]),
+    ("tokio", &["nowfold", "nowfold-serve"]),
+];
+
+/// Direct dependencies of every workspace member, without those for development.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = MetadataCommand::new().no_deps().exec().unwrap();
+    let direct = |package: &cargo_metadata::Package| {
+        let normal = package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
+        normal.map(|dependency| dependency.name.clone()).collect()
+    };
+    metadata.packages.iter().map(|package| (package.name.to_string(), direct(package))).collect()
+}
+
+#[test]
+fn arrows_between_our_crates_point_down() {
+    let all = dependencies();
+    for (package, allowed) in ALLOWED {
+        let Some(found) = all.get(*package) else { panic!("{package} is not a workspace member") };
+        let ours = found.iter().filter(|name| name.starts_with("nowfold"));
+        let wrong: Vec<_> = ours.filter(|name| !allowed.contains(&name.as_str())).collect();
+        assert!(wrong.is_empty(), "{package} must not depend on {wrong:?}; see ARCHITECTURE.md");
+    }
+}
+
+#[test]
+fn clients_of_the_outside_stay_in_their_rooms() {
+    let members = ["nowfold-examples", "nowfold-tests", "nowfold-benches", "xtask"];
+    for (package, found) in dependencies().iter().filter(|(name, _)| !members.contains(&name.as_str())) {
+        for (guarded, rooms) in GUARDED {
+            let used = found.contains(*guarded) && !rooms.contains(&package.as_str());
+            assert!(!used, "{package} must not depend on {guarded}; only {rooms:?} may");
+        }
+    }
+}
+
+#[test]
+fn every_member_takes_the_workspaces_lints_or_repeats_them() {
+    let metadata = MetadataCommand::new().no_deps().exec().unwrap();
+    for package in metadata.packages {
+        let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
+        let held = manifest.contains("[lints]\nworkspace = true") || package.name.as_str() == "nowfold-kafka";
+        assert!(held, "{} has no [lints] workspace = true", package.name);
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of nowfold as a whole. One binary, so that it is linked once.
+
+mod dependency_rule;
+mod pipeline;
+mod poison;
+mod support;

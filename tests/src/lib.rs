@@ -1,0 +1,1 @@
+//! Tests of nowfold as a whole; see `it/`.
