@@ -88,11 +88,16 @@ pub struct StateCell {
 
 impl Default for StateCell {
     fn default() -> Self {
-        Self { state: Mutex::new(AppState::Created), changed: Condvar::new() }
+        Self::new(AppState::Created)
     }
 }
 
 impl StateCell {
+    /// A cell in this state, for tests of what reads it.
+    pub fn new(state: AppState) -> Self {
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
     /// The present state.
     pub fn get(&self) -> AppState {
         self.state.lock().clone()

@@ -1,0 +1,240 @@
+//! Errors as clients read them: a status, and JSON with the code, the sentence, the next step and the details.
+
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use nowfold_core::query::QueryError;
+use nowfold_runtime::AppState;
+use serde_json::{Map, Value, json};
+
+use crate::fault::Fault;
+
+/// An error on its way to a client.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    body: Map<String, Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &str, message: String, next: &str) -> Self {
+        let mut problem = Self { status, body: Map::new(), headers: Vec::new() };
+        problem.add("code", json!(code));
+        problem.add("message", json!(message));
+        problem.add("next", json!(next));
+        problem
+    }
+
+    /// A question that is not written as it should be.
+    pub(crate) fn invalid(cause: impl Into<String>) -> Self {
+        QueryError::Invalid { cause: cause.into() }.into()
+    }
+
+    /// The `code` of its JSON.
+    pub(crate) fn code(&self) -> &str {
+        self.body.get("code").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Its JSON, for a place inside another answer.
+    pub(crate) fn into_json(self) -> Value {
+        Value::Object(self.body)
+    }
+
+    fn add(&mut self, name: &str, value: Value) {
+        self.body.insert(name.to_owned(), value);
+    }
+
+    fn header(&mut self, name: HeaderName, value: &str) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+    }
+
+    fn retry_after(mut self, after: Duration) -> Self {
+        let seconds = after.as_secs().max(1);
+        self.header(header::RETRY_AFTER, &seconds.to_string());
+        self.add("retry_after_s", json!(seconds));
+        self
+    }
+
+    /// Sends clients on to the partition's owner when it is known, at the same path. A partition without an owner is
+    /// on its way while the application does not run, so asking again helps.
+    pub(crate) fn at(mut self, path_and_query: &str, state: &AppState) -> Self {
+        if self.status != StatusCode::MISDIRECTED_REQUEST || self.code() != "NF021" {
+            return self;
+        }
+        match self.body.get("owner").and_then(Value::as_str) {
+            Some(owner) => {
+                let scheme = if owner.contains("://") { "" } else { "http://" };
+                let location = format!("{scheme}{}{path_and_query}", owner.trim_end_matches('/'));
+                self.status = StatusCode::TEMPORARY_REDIRECT;
+                self.header(header::LOCATION, &location);
+                self
+            }
+            None if *state != AppState::Running => {
+                self.status = StatusCode::SERVICE_UNAVAILABLE;
+                self.retry_after(Duration::from_secs(1))
+            }
+            None => self,
+        }
+    }
+
+    fn details(&mut self, error: &QueryError) {
+        match error {
+            QueryError::UnknownStore { store, .. } => self.add("store", json!(store)),
+            QueryError::UnknownFeature { store, feature, .. } => {
+                self.add("store", json!(store));
+                self.add("feature", json!(feature));
+            }
+            QueryError::Restoring { store, partition, done, total, .. } => {
+                self.add("store", json!(store));
+                self.add("partition", json!(partition));
+                self.add("done", json!(done));
+                self.add("total", json!(total));
+            }
+            QueryError::Behind { store, partition, applied, wanted } => {
+                self.add("store", json!(store));
+                self.add("partition", json!(partition.to_string()));
+                self.add("applied", json!(applied));
+                self.add("wanted", json!(wanted));
+            }
+            QueryError::NotOwner { store, partition, owner } => {
+                self.add("store", json!(store));
+                self.add("partition", json!(partition));
+                self.add("owner", json!(owner));
+            }
+            QueryError::WindowExceedsRetention { store, feature, .. } => {
+                self.add("store", json!(store));
+                self.add("feature", json!(feature));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn status(error: &QueryError) -> StatusCode {
+    match error {
+        QueryError::UnknownStore { .. } | QueryError::UnknownFeature { .. } => StatusCode::NOT_FOUND,
+        QueryError::Restoring { .. } | QueryError::Behind { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        QueryError::NotOwner { .. } => StatusCode::MISDIRECTED_REQUEST,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn next(error: &QueryError) -> &'static str {
+    match error {
+        QueryError::UnknownStore { .. } => "ask one of the stores that /v1/stores lists",
+        QueryError::UnknownFeature { .. } => "name registered features, or send this one's definition with POST",
+        QueryError::Restoring { .. } => {
+            "retry after the seconds of Retry-After, or accept stale answers with max_lag=5m"
+        }
+        QueryError::Behind { .. } => "retry, wait longer with wait=3s, or ask without at_least",
+        QueryError::NotOwner { owner: Some(_), .. } => "ask the owner; with curl use -L",
+        QueryError::NotOwner { owner: None, .. } => {
+            "ask another instance of the application, or retry once it has settled"
+        }
+        QueryError::WindowExceedsRetention { .. } => "shorten the window, or raise the store's retention",
+        QueryError::AsOfInFuture { .. } => "ask for a time that has come, or leave as_of out for now",
+        _ => "correct the question; docs/guide/queries.md shows each with an example",
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let mut problem = Self::new(status(&error), error.code(), error.to_string(), next(&error));
+        problem.details(&error);
+        match &error {
+            QueryError::Restoring { retry_after, .. } => problem.retry_after(*retry_after),
+            QueryError::Behind { .. } => problem.retry_after(Duration::from_secs(1)),
+            _ => problem,
+        }
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        let message = fault.to_string();
+        let next = message.split_once("; ").map_or("", |(_, next)| next).to_owned();
+        let mut problem = Self::new(fault.status(), fault.code(), message, &next);
+        if let Fault::Method { allowed, .. } = fault {
+            problem.header(header::ALLOW, allowed);
+        }
+        if fault.ends_connection() {
+            problem.header(header::CONNECTION, "close");
+        }
+        match fault {
+            Fault::Busy { .. } => problem.retry_after(Duration::from_secs(1)),
+            _ => problem,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, axum::Json(Value::Object(self.body))).into_response();
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header_of(problem: Problem, name: HeaderName) -> String {
+        problem.into_response().headers()[name].to_str().unwrap().to_owned()
+    }
+
+    fn not_owner(owner: Option<&str>) -> Problem {
+        QueryError::NotOwner { store: "activity".into(), partition: 5, owner: owner.map(str::to_owned) }.into()
+    }
+
+    #[test]
+    fn sends_a_client_on_to_the_owner_at_the_same_path() {
+        for owner in ["10.0.0.2:7070", "http://10.0.0.2:7070/"] {
+            let problem = not_owner(Some(owner)).at("/v1/actors/a%2Fb/features?as_of=1", &AppState::Running);
+            assert_eq!(problem.status, StatusCode::TEMPORARY_REDIRECT);
+            assert_eq!(header_of(problem, header::LOCATION), "http://10.0.0.2:7070/v1/actors/a%2Fb/features?as_of=1");
+        }
+    }
+
+    #[test]
+    fn lets_a_client_retry_while_partitions_move() {
+        let moving = not_owner(None).at("/", &AppState::Rebalancing);
+        assert_eq!(moving.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(header_of(moving, header::RETRY_AFTER), "1");
+        assert_eq!(not_owner(None).at("/", &AppState::Running).status, StatusCode::MISDIRECTED_REQUEST);
+    }
+
+    #[test]
+    fn says_the_sentence_of_the_error_and_its_details() {
+        let error = QueryError::UnknownStore { store: "x".to_owned(), known: "activity".to_owned() };
+        let expected = json!({
+            "code": "NF010", "message": error.to_string(), "store": "x",
+            "next": "ask one of the stores that /v1/stores lists",
+        });
+        assert_eq!(Problem::from(error).into_json(), expected);
+    }
+
+    #[test]
+    fn every_fault_begins_with_its_code_and_says_what_to_do() {
+        let faults = [
+            Fault::NoSuchPath,
+            Fault::Method { method: "PUT".to_owned(), allowed: "GET" },
+            Fault::TooLong { part: crate::fault::Part::Uri, limit: 1 },
+            Fault::TooSlow { limit_ms: 1 },
+            Fault::Busy { limit: 1 },
+            Fault::AnswerTooLong { limit: 1 },
+            Fault::ForeignHost { host: "x".to_owned() },
+            Fault::NoTopology,
+            Fault::Internal,
+        ];
+        for fault in faults {
+            assert!(fault.to_string().starts_with(fault.code()), "{fault}");
+            let body = Problem::from(fault).into_json();
+            assert!(body["next"].as_str().is_some_and(|next| !next.is_empty()), "{body}");
+        }
+    }
+}
