@@ -69,13 +69,16 @@ impl Digest {
         put(&mut bytes, actor.as_bytes());
         let prefix = bytes.len();
         for verb in state.chains() {
-            put(&mut bytes, verb.verb.as_bytes());
-            for (key, row) in verb.chain.iter().filter(|(key, _)| key.t > floor) {
+            let mut events = verb.chain.iter().filter(|(key, _)| key.t > floor).peekable();
+            if events.peek().is_some() {
+                put(&mut bytes, verb.verb.as_bytes());
+            }
+            for (key, row) in events {
                 put_event(&mut bytes, key, row, names);
                 self.n_events += 1;
             }
         }
-        if state.chains().iter().any(|verb| verb.chain.after(floor).block < verb.chain.blocks().len()) {
+        if bytes.len() > prefix {
             self.hash = self.hash.wrapping_add(xxh64(&bytes));
         }
         if let Some(undo) = state.undo() {

@@ -1,0 +1,13 @@
+//! Tests of event chains and rolling features through the public interface, named after SEMANTICS.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+mod admission;
+mod cases;
+mod concurrency;
+mod envelope;
+mod expect;
+mod golden;
+mod laws;
+mod oracle;
+mod support;
