@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::names::{Offset, TopicName, TopicPartition};
 use crate::record::{Headers, LogRecord, OutputRecord};
+use crate::time::Timestamp;
 
 /// Where on its way a record failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -125,13 +126,14 @@ pub mod dead_letter {
 
 impl Failure<'_> {
     /// The record for the dead-letter topic: the original key, value, timestamp and headers, and where and why it failed.
+    /// A negative timestamp becomes 0, since no log takes it.
     pub fn to_dead_letter(&self, topic: &TopicName) -> OutputRecord {
         OutputRecord {
             topic: topic.clone(),
             partition: None,
             key: self.record.key.clone(),
             value: self.record.value.clone(),
-            timestamp: self.record.timestamp,
+            timestamp: self.record.timestamp.max(Timestamp::from_millis(0)),
             headers: self.headers(),
         }
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::failure::Stage;
 use crate::names::{StoreName, TopicPartition};
 use crate::record::{LogRecord, Origin, Record};
+use crate::serde::SerdeError;
 use crate::state::{KeyValueStore, StateStore, StoreError};
 use crate::task::graph::NodeContext;
 use crate::time::Timestamp;
@@ -32,25 +33,28 @@ pub trait Processor<KI, VI, KO, VO>: Send {
 pub struct ProcessError {
     pub(crate) cause: String,
     pub(crate) stage: Stage,
-    pub(crate) fatal: bool,
     pub(crate) retriable: bool,
-    /// The node that failed, once the verdict is to stop.
-    pub(crate) node: Option<String>,
 }
 
 impl ProcessError {
     /// A failure with this cause.
     pub fn new(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into(), stage: Stage::Process, fatal: false, retriable: false, node: None }
+        Self::at(Stage::Process, cause.into(), false)
     }
 
-    /// The same error on its way up from `node`, not to be judged again.
-    pub(crate) fn at_node(self, node: &str) -> Self {
-        Self { fatal: true, node: self.node.or_else(|| Some(node.to_owned())), ..self }
+    /// Not now: the record waits at the head of its partition and is tried again shortly. Nothing is lost: the
+    /// outputs, dead letters and counts that it has caused so far are dropped and come again; writes to stores stay.
+    pub fn wait(cause: impl Into<String>) -> Self {
+        Self { retriable: true, ..Self::new(cause) }
     }
 
     pub(crate) fn at(stage: Stage, cause: String, retriable: bool) -> Self {
-        Self { cause, stage, fatal: false, retriable, node: None }
+        Self { cause, stage, retriable }
+    }
+
+    /// A serde's error at this stage; one that may pass by itself makes the record wait.
+    pub(crate) fn serde(stage: Stage, error: &SerdeError) -> Self {
+        Self::at(stage, error.to_string(), error.is_retriable())
     }
 }
 
@@ -86,8 +90,13 @@ impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
     /// Passes a record to every node below, in the order in which they were added.
     ///
     /// # Errors
-    /// When a node below failed in a way that stops the task; pass it on with `?`.
+    /// When a node below failed in a way that stops the task (pass it on with `?`), or the record's timestamp is negative.
     pub fn forward(&mut self, record: Record<K, V>) -> Result<(), ProcessError> {
+        if record.timestamp.as_millis() < 0 {
+            let cause =
+                format!("it forwards a record with a negative timestamp ({}), which no log takes", record.timestamp);
+            return Err(ProcessError::new(cause));
+        }
         self.node.forward(&mut Some(record))
     }
 
@@ -102,9 +111,10 @@ impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
     }
 
     /// An id for the next thing made from the present record: equal when the record is processed again, different from
-    /// every other. Form: `{topic}/{partition}/{offset}/{timestamp}/{i}` (SEMANTICS section 1).
+    /// every other. Form: `{topic}/{partition}/{offset}/{timestamp}/{i}` (SEMANTICS section 1), where i counts the ids that
+    /// this node made of the record; a second processor that makes ids writes `{its name}.{i}`.
     pub fn next_event_id(&mut self) -> String {
-        self.node.shared.next_event_id()
+        self.node.next_event_id()
     }
 
     /// The record as it was read: offset, bytes and timestamp of this task's own source.
@@ -130,7 +140,7 @@ impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
     /// Counts something that happened to the present record, such as a drop; appears as
     /// `nowfold_records_dropped_total{reason}` when it is a drop.
     pub fn count(&mut self, reason: &'static str) {
-        self.node.shared.effects.count(reason, 1);
+        self.node.shared.count(reason);
     }
 
     /// Sends the record as it was read to the dead-letter topic, with this cause. Not while replaying.

@@ -34,7 +34,7 @@ impl Headers {
     /// Removes every header of this name.
     pub fn remove(&mut self, name: &str) {
         if self.last(name).is_some() {
-            Arc::make_mut(self.0.get_or_insert_default()).retain(|header| header.name != name);
+            *self = self.iter().filter(|header| header.name != name).cloned().collect();
         }
     }
 

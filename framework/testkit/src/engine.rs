@@ -32,7 +32,7 @@ pub(crate) struct Engine {
     pub(crate) started: bool,
     committed: BTreeMap<TopicPartition, Offset>,
     globals: BTreeMap<TopicPartition, Offset>,
-    tasks: Vec<Running>,
+    pub(crate) tasks: Vec<Running>,
     failure: Option<TaskFailure>,
 }
 
@@ -74,7 +74,7 @@ impl Engine {
         configured.unwrap_or_else(|error| panic!("a serde refuses the environment of the test: {error}"));
         publish::declare(&self.hub, &self.topology, &self.log);
         self.open();
-        publish::update(&self.tasks, &self.log, self.clock.now());
+        publish::update(self);
     }
 
     /// Opens tasks anew from the logs and the committed offsets, as after a crash, and processes what waits.
@@ -91,7 +91,7 @@ impl Engine {
     pub(crate) fn append(&mut self, record: OutputRecord) {
         let now = self.clock.now();
         self.log.append(record, now);
-        publish::update(&self.tasks, &self.log, now);
+        publish::update(self);
     }
 
     /// Commits what is processed.
@@ -111,7 +111,7 @@ impl Engine {
         self.start();
         let outcome = self.failure.clone().map_or(Ok(()), Err).and_then(|()| self.run_to_the_end());
         self.failure = outcome.clone().err();
-        publish::update(&self.tasks, &self.log, self.clock.now());
+        publish::update(self);
         outcome
     }
 
@@ -163,7 +163,7 @@ impl Engine {
                 let mut task = Task::new(&self.topology, part, partition, partitions_of);
                 restore_stores(&mut task, &self.log);
                 let readers = self.begin_sources(&mut task);
-                let stores = publish::open(&self.hub, &self.topology, part, &task);
+                let stores = publish::open(&self.hub, &self.topology, part, &task, &self.log);
                 self.tasks.push(Running { task, readers, stores });
             }
         }
@@ -175,13 +175,13 @@ impl Engine {
         let begin = |SourceStatus { partition, start, .. }: SourceStatus| {
             let (low, high) = self.log.watermarks(&partition);
             let committed = self.committed(&partition);
-            let position = match start {
-                StartPolicy::Committed => committed.unwrap_or(low).max(low),
-                StartPolicy::Table | StartPolicy::EventLog => low,
+            let (position, replay_until) = match start {
+                StartPolicy::Committed => (committed.unwrap_or(low).max(low), None),
+                StartPolicy::Table => (low, committed.map(|offset| offset.min(high))),
+                StartPolicy::EventLog => (low, Some(high)),
             };
-            // Records from the committed offset on have had no effects yet, so they are not replayed silently.
-            let silent = committed.map(|offset| offset.min(high)).filter(|_| start != StartPolicy::Committed);
-            task.begin(&partition, position, silent);
+            task.begin(&partition, position, replay_until);
+            task.effects_from(&partition, committed.unwrap_or(low));
             (partition, position)
         };
         sources.into_iter().map(begin).collect()
@@ -214,6 +214,7 @@ impl Engine {
         Ok(())
     }
 
+    /// A row that cannot be read is skipped, unless the decode handler says to fail.
     fn judge_global(
         &mut self,
         at: &TopicPartition,
@@ -223,20 +224,11 @@ impl Engine {
     ) -> Result<(), TaskFailure> {
         let cause = error.to_string();
         let failure = Failure { stage: Stage::Decode, node: table, source: at, record, cause: &cause };
-        let counter = match self.topology.handlers().decide(&failure, Verdict::Fail) {
-            Verdict::Fail => {
-                let (node, source_partition) = (table.to_owned(), at.clone());
-                return Err(TaskFailure { stage: Stage::Decode, node, source_partition, offset: record.offset, cause });
-            }
-            Verdict::Skip => "skipped",
-            Verdict::DeadLetter => {
-                if let Some(topic) = self.topology.dead_letter_topic() {
-                    self.log.append(failure.to_dead_letter(topic), self.clock.now());
-                }
-                "dead_letter"
-            }
-        };
-        *self.counts.entry(counter).or_default() += 1;
+        if self.topology.handlers().decide(&failure, Verdict::Skip) == Verdict::Fail {
+            let (node, source_partition) = (table.to_owned(), at.clone());
+            return Err(TaskFailure { stage: Stage::Decode, node, source_partition, offset: record.offset, cause });
+        }
+        *self.counts.entry("global_decode").or_default() += 1;
         Ok(())
     }
 }

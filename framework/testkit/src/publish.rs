@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use nowfold_core::names::{StoreName, TopicName, TopicPartition};
-use nowfold_core::query::{Lag, PartitionHandle, Progress, ProgressCell, Readiness, StoreHub};
+use nowfold_core::query::{Lag, PartitionHandle, ProgressCell, Readiness, StoreHub};
 use nowfold_core::state::{Changelog, StoreSpec};
 use nowfold_core::task::Task;
-use nowfold_core::time::Timestamp;
+use nowfold_core::time::{Clock, Timestamp};
 use nowfold_core::topology::{SubTopology, Topology};
 
-use crate::engine::Running;
+use crate::engine::{Engine, Running};
 use crate::log::Log;
 
 /// A store partition that is published, and the topic partition that it follows.
@@ -32,13 +32,15 @@ pub(crate) fn declare(hub: &StoreHub, topology: &Topology, log: &Log) {
 }
 
 /// Publishes the stores of a task; they are restoring until the first [`update`].
-pub(crate) fn open(hub: &StoreHub, topology: &Topology, part: &SubTopology, task: &Task) -> Vec<OpenStore> {
+pub(crate) fn open(hub: &StoreHub, topology: &Topology, part: &SubTopology, task: &Task, log: &Log) -> Vec<OpenStore> {
     let partition = task.id().partition;
     let publish = |(name, reader)| {
+        let spec = topology.stores().get(&name)?;
+        let follows = TopicPartition { topic: followed(spec, part), partition };
         let progress = Arc::new(ProgressCell::restoring());
+        progress.update(|progress| progress.log_floor = log_floor(spec, &follows, log));
         hub.open(&name, partition, &PartitionHandle { reader, progress: progress.clone() });
-        let topic = topology.stores().get(&name).map(|spec| followed(spec, part))?;
-        Some(OpenStore { name, follows: TopicPartition { topic, partition }, progress })
+        Some(OpenStore { name, follows, progress })
     };
     task.readers().into_iter().filter_map(publish).collect()
 }
@@ -49,28 +51,31 @@ pub(crate) fn withdraw(hub: &StoreHub, running: &Running) {
     running.stores.iter().for_each(|store| hub.close(&store.name, partition));
 }
 
-/// Tells queries how far every store is at `now`.
-pub(crate) fn update(tasks: &[Running], log: &Log, now: Timestamp) {
-    for running in tasks {
+/// Tells queries how far every store is now.
+pub(crate) fn update(engine: &Engine) {
+    let (log, now) = (&engine.log, engine.clock.now());
+    for running in &engine.tasks {
         let sources = running.task.sources();
         for store in &running.stores {
             let source = sources.iter().find(|source| source.partition == store.follows);
             let next = source.and_then(|source| source.next_offset).unwrap_or(0);
-            store.progress.update(|progress| *progress = progress_at(next, &store.follows, log, now));
+            let lag = log.read(&store.follows, next).first();
+            store.progress.update(|progress| {
+                progress.readiness = Readiness::Running;
+                progress.applied = Some(next - 1).filter(|offset| *offset >= 0);
+                progress.lag = lag.map_or(Lag::None, |waiting| Lag::Since(waiting.timestamp));
+                progress.known_at = now;
+            });
         }
     }
 }
 
-fn progress_at(next: i64, follows: &TopicPartition, log: &Log, now: Timestamp) -> Progress {
+/// Events up to here are missing from a store that is built now, unless the log is complete.
+fn log_floor(spec: &StoreSpec, follows: &TopicPartition, log: &Log) -> Timestamp {
     let (low, _) = log.watermarks(follows);
-    let first = log.read(follows, low).first();
-    let waiting = log.read(follows, next).first();
-    Progress {
-        readiness: Readiness::Running,
-        applied: (next > low).then_some(next - 1),
-        lag: waiting.map_or(Lag::None, |record| Lag::Since(record.timestamp)),
-        known_at: now,
-        log_floor: if low == 0 { Timestamp::MIN } else { first.map_or(now, |record| record.timestamp) },
+    match log.read(follows, low).first() {
+        Some(first) if low > 0 => first.timestamp.plus(spec.log_floor_slack),
+        _ => Timestamp::MIN,
     }
 }
 

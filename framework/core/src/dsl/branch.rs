@@ -98,7 +98,7 @@ impl<K: 'static, V: 'static> Node for SplitNode<K, V> {
         match self.predicates.iter().position(|belongs| belongs(&record.key, &record.value)) {
             Some(branch) => cx.forward_to(branch, slot),
             None => {
-                cx.shared.effects.count("filtered", 1);
+                cx.shared.count("filtered");
                 Ok(())
             }
         }

@@ -95,14 +95,16 @@ impl StreamsBuilder {
         let apply = Arc::new(move |topic: &TopicName, record: &crate::record::LogRecord| {
             let Some(key) = record.key.clone() else { return Ok(()) };
             match &record.value {
-                Some(_) => rows.write().insert(key, Arc::new(reader.value(topic, record)?)),
+                Some(_) => {
+                    let row = Arc::new(reader.value(topic, record)?);
+                    rows.write().insert(key, row)
+                }
                 None => rows.write().remove(&key),
             };
             Ok(())
         });
         let mut graph = self.0.borrow_mut();
-        graph.check_name("topic", topic.as_str());
-        graph.globals.push(GlobalSpec { name: topic.as_str().into(), topic, apply });
+        graph.global(GlobalSpec { name: topic.as_str().into(), topic, apply });
         graph.formats.push(Arc::new(serdes));
         table
     }

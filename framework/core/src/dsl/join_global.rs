@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::process::each;
 use super::{GlobalTable, KStream};
+use crate::failure::Stage;
+use crate::processor::ProcessError;
 use crate::record::Record;
 
 impl<K: 'static, V: 'static> KStream<K, V> {
@@ -42,7 +44,8 @@ impl<K: 'static, V: 'static> KStream<K, V> {
             let (table, functions) = (table.clone(), functions.clone());
             each(move |cx, record: Record<K, V>| {
                 let (select, join) = &*functions;
-                let row = table.get(&select(&record.key, &record.value))?;
+                let row = table.get(&select(&record.key, &record.value));
+                let row = row.map_err(|error| ProcessError::serde(Stage::Process, &error))?;
                 match join(&record.key, record.value, row.as_deref()) {
                     Some(value) => {
                         let (key, timestamp, headers) = (record.key, record.timestamp, record.headers);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::table::{Rows, key_value};
 use super::{KStream, KTable};
+use crate::failure::Stage;
 use crate::names::{StoreName, TopicName};
 use crate::processor::ProcessError;
 use crate::record::{LogRecord, Record};
@@ -86,7 +87,8 @@ struct JoinNode<K, V, T, O> {
 
 impl<K: 'static, V: 'static, T: 'static, O: 'static> JoinNode<K, V, T, O> {
     fn row(&self, cx: &mut NodeContext<'_>, key: &K) -> Result<Option<T>, ProcessError> {
-        let Some(key) = self.rows.key_bytes(&self.topic, key)? else { return Ok(None) };
+        let key = self.rows.key_bytes(&self.topic, key);
+        let Some(key) = key.map_err(|error| ProcessError::serde(Stage::Process, &error))? else { return Ok(None) };
         let value = key_value(cx, &self.store)?.get(&key)?;
         value.map(|value| self.decode(value)).transpose()
     }
@@ -103,7 +105,7 @@ impl<K: 'static, V: 'static, T: 'static, O: 'static> Node for JoinNode<K, V, T, 
         let record = record.ok_or_else(|| ProcessError::new("the record is of another type than the join takes"))?;
         let row = self.row(cx, &record.key)?;
         let Some(value) = (self.join)(&record.key, record.value, row) else {
-            cx.shared.effects.count("join_miss", 1);
+            cx.shared.count("join_miss");
             return Ok(());
         };
         let (key, timestamp, headers) = (record.key, record.timestamp, record.headers);

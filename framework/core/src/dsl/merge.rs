@@ -1,11 +1,13 @@
 //! `merge`: two streams as one.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::KStream;
 use super::process::each;
 use crate::record::Record;
 use crate::task::node::TypedNode;
+use crate::topology::TopologyFault;
 use crate::topology::graph::NodeKind;
 
 impl<K: 'static, V: 'static> KStream<K, V> {
@@ -22,8 +24,14 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     /// ```
     pub fn merge(self, name: &str, other: Self) -> Self {
         let pass = || TypedNode::boxed(each(|cx, record: Record<K, V>| cx.forward(record)));
-        let parents = [self.node, other.node];
-        let node = self.builder.0.borrow_mut().add(name, NodeKind::Processor, &parents, Arc::new(pass));
+        let mut graph = self.builder.0.borrow_mut();
+        let same_builder = Rc::ptr_eq(&self.builder.0, &other.builder.0);
+        if !same_builder {
+            graph.faults.push(TopologyFault::ForeignStream { node: name.to_owned() });
+        }
+        let parents = if same_builder { vec![self.node, other.node] } else { vec![self.node] };
+        let node = graph.add(name, NodeKind::Processor, &parents, Arc::new(pass));
+        drop(graph);
         let key_changed_by = self.key_changed_by.or(other.key_changed_by);
         Self { key_changed_by, ..Self::new(self.builder, node) }
     }

@@ -42,7 +42,10 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     {
         let result = self.then(name, true, make);
         let stores: Vec<_> = stores.iter().map(|store| StoreName::from(*store)).collect();
-        result.builder.0.borrow_mut().connect(result.node, &stores);
+        let mut graph = result.builder.0.borrow_mut();
+        graph.connect(result.node, &stores);
+        graph.lets_make_ids(result.node);
+        drop(graph);
         result
     }
 }

@@ -11,12 +11,13 @@ use crate::names::TopicName;
 use crate::processor::ProcessError;
 use crate::record::{OutputRecord, Record};
 use crate::serde::{Produced, SerdeError, Serializer};
-use crate::task::graph::{Node, NodeContext, ORIGIN_HEADER};
+use crate::task::ORIGIN_HEADER;
+use crate::task::graph::{Node, NodeContext};
 use crate::topology::{TopicRequirement, TopicRole};
 
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// Writes the stream to a topic of others, which must exist. Partition: murmur2 of the key's bytes, as Kafka's
-    /// default partitioner; the record's timestamp and headers go along.
+    /// default partitioner; the record's timestamp and headers go along. The node is named `to-{topic}`.
     pub fn to(self, topic: impl Into<TopicName>, serdes: impl Produced<K, V> + 'static) {
         let topic = topic.into();
         let role = TopicRole::Sink;
@@ -32,8 +33,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
             let node = SinkNode { topic: target.clone(), key: key.clone(), value: value.clone(), intermediate };
             Box::new(node) as Box<dyn Node>
         });
-        let name = format!("to-{topic}");
-        self.builder.0.borrow_mut().sink(&name, topic, Arc::new(serdes), self.node, make);
+        self.builder.0.borrow_mut().sink(topic, Arc::new(serdes), self.node, make, intermediate);
     }
 }
 
@@ -61,12 +61,12 @@ impl<K: 'static, V: 'static> Node for SinkNode<K, V> {
     fn process(&mut self, cx: &mut NodeContext<'_>, slot: &mut dyn Any) -> Result<(), ProcessError> {
         let record = slot.downcast_mut::<Option<Record<K, V>>>().and_then(Option::take);
         let record = record.ok_or_else(|| ProcessError::new("the record is of another type than the sink takes"))?;
-        let unwritable = |error: SerdeError| ProcessError::at(Stage::Produce, error.to_string(), error.is_retriable());
-        let mut output = self.encode(record).map_err(unwritable)?;
+        let mut output = self.encode(record).map_err(|error| ProcessError::serde(Stage::Produce, &error))?;
+        // Each record gets an origin of its own. It ends with the application: several records of a sink may come from
+        // one record of an intermediate topic, and would look like one event to whoever reads the sink.
+        output.headers.remove(ORIGIN_HEADER);
         if self.intermediate {
-            let origin = cx.shared.next_event_id();
-            output.headers.remove(ORIGIN_HEADER);
-            output.headers.push(ORIGIN_HEADER, Some(Bytes::from(origin)));
+            output.headers.push(ORIGIN_HEADER, Some(Bytes::from(cx.next_event_id())));
         }
         cx.shared.effects.outputs.push(output);
         Ok(())

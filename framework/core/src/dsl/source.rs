@@ -85,18 +85,25 @@ pub(super) fn undecodable(part: Part, error: &SerdeError) -> ProcessError {
     ProcessError::at(Stage::Decode, format!("{part}: {error}"), error.is_retriable())
 }
 
+/// Refuses a negative timestamp, as Kafka Streams' default extractor does.
+pub(super) fn usable_time(record: &LogRecord) -> Result<(), ProcessError> {
+    if record.timestamp.as_millis() >= 0 {
+        return Ok(());
+    }
+    let cause = format!("the record's timestamp is negative ({})", record.timestamp);
+    Err(ProcessError::at(Stage::Decode, cause, false))
+}
+
 struct SourceNode<K, V>(Reader<K, V>);
 
 impl<K: 'static, V: 'static> Node for SourceNode<K, V> {
     fn process(&mut self, cx: &mut NodeContext<'_>, _: &mut dyn Any) -> Result<(), ProcessError> {
         let (source, raw) = cx.shared.source_record();
-        if raw.timestamp.as_millis() < 0 {
-            let cause = format!("the record's timestamp is negative ({})", raw.timestamp);
-            return Err(ProcessError::at(Stage::Decode, cause, false));
-        }
+        usable_time(raw)?;
         let key = self.0.key(&source.topic, raw).map_err(|error| undecodable(Part::Key, &error))?;
         let value = self.0.value(&source.topic, raw).map_err(|error| undecodable(Part::Value, &error))?;
         let record = Record { key, value, timestamp: raw.timestamp, headers: raw.headers.clone() };
+        cx.shared.advance_stream_time();
         cx.forward(&mut Some(record))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::StreamsBuilder;
-use super::source::{Reader, undecodable};
+use super::source::{Reader, undecodable, usable_time};
 use crate::names::{StoreName, TopicName};
 use crate::processor::ProcessError;
 use crate::record::LogRecord;
@@ -95,11 +95,13 @@ impl<K: 'static, V: 'static> Node for TableNode<K, V> {
     fn process(&mut self, cx: &mut NodeContext<'_>, _: &mut dyn Any) -> Result<(), ProcessError> {
         let (source, record) = cx.shared.source_record();
         let Some(key) = record.key.clone() else {
-            cx.shared.effects.count("null_key", 1);
+            cx.shared.count("null_key");
             return Ok(());
         };
+        usable_time(record)?;
         self.check(&source.topic, record)?;
         let value = record.value.clone();
+        cx.shared.advance_stream_time();
         let store = key_value(cx, &self.store)?;
         match value {
             Some(value) => store.put(key, value)?,

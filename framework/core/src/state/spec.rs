@@ -47,7 +47,13 @@ impl StoreSpec {
         changelog: Changelog,
         factory: impl Fn() -> Box<dyn StateStore> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), changelog, factory: Arc::new(factory), queryable: Arc::new(()), log_floor_slack: Duration::ZERO }
+        Self {
+            name: name.into(),
+            changelog,
+            factory: Arc::new(factory),
+            queryable: Arc::new(()),
+            log_floor_slack: Duration::ZERO,
+        }
     }
 
     /// An in-memory key-value store with a changelog topic.

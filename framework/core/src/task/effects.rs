@@ -18,7 +18,31 @@ pub struct Effects {
     counts: BTreeMap<&'static str, u64>,
 }
 
+/// A point in a task's effects.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Mark {
+    outputs: usize,
+    dead_letters: usize,
+    changelog: usize,
+}
+
 impl Effects {
+    /// Where the next effects will stand.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { outputs: self.outputs.len(), dead_letters: self.dead_letters.len(), changelog: self.changelog.len() }
+    }
+
+    /// Drops the outputs and dead letters since `mark`.
+    pub(super) fn cut_records(&mut self, mark: Mark) {
+        self.outputs.truncate(mark.outputs);
+        self.dead_letters.truncate(mark.dead_letters);
+    }
+
+    /// Drops the changelog writes since `mark`.
+    pub(super) fn cut_changelog(&mut self, mark: Mark) {
+        self.changelog.truncate(mark.changelog);
+    }
+
     /// Adds to a counter.
     pub fn count(&mut self, reason: &'static str, n: u64) {
         *self.counts.entry(reason).or_default() += n;

@@ -9,26 +9,30 @@
 //! appends the effects, waits until they are stored, commits [`Task::offsets`], and then calls [`Task::committed`]. A
 //! task whose processing failed is closed without a commit: the next start meets the record again.
 
+mod current;
 mod effects;
 pub(crate) mod graph;
 pub(crate) mod node;
 mod queue;
+pub(crate) mod shared;
+pub(crate) mod wiring;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use current::ORIGIN_HEADER;
 pub use effects::Effects;
 
 use crate::failure::{TaskFailure, Verdict};
 use crate::names::{Offset, Partition, StoreName, TopicName, TopicPartition};
-use crate::processor::ProcessError;
 use crate::record::LogRecord;
-use crate::state::{Changelog, StateStore, StoreError};
+use crate::state::{Changelog, StoreError};
 use crate::time::Timestamp;
 use crate::topology::{StartPolicy, SubTopology, Topology, changelog_topic};
-use graph::{Node, NodeContext, Shared, StoreSlot, Wiring};
+use graph::{Node, NodeContext};
 use queue::SourceQueue;
+use shared::{Shared, Stop, StoreSlot};
+use wiring::Wiring;
 
 /// A task's name: `<sub-topology>_<partition>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,7 +75,7 @@ pub struct SourceStatus {
     pub buffered: usize,
     /// The offset after the last one that was processed.
     pub next_offset: Option<Offset>,
-    /// Records before this offset only rebuild stores.
+    /// The source rebuilds a store up to this offset.
     pub replay_until: Option<Offset>,
     /// Whether everything that only rebuilds a store is in.
     pub restored: bool,
@@ -87,6 +91,8 @@ pub struct Task {
     queues: Vec<SourceQueue>,
     shared: Shared,
     changelogs: Vec<(StoreName, TopicName)>,
+    default_verdict: Verdict,
+    turns: u64,
 }
 
 impl Task {
@@ -109,13 +115,16 @@ impl Task {
             let at = TopicPartition { topic: source.topic.clone(), partition };
             SourceQueue::new(at, source.start, source.node)
         });
+        let stores = stores(topology, part);
         Self {
             id: TaskId { subtopology: part.id, partition },
             nodes,
-            wiring: wiring(topology),
+            wiring: wiring::wire(topology, part, &stores),
             queues: queues.collect(),
-            shared: shared(topology, part),
+            shared: Shared::new(stores, topology.handlers().clone(), topology.dead_letter_topic().cloned()),
             changelogs: changelogs(topology, part),
+            default_verdict: default_verdict(topology, part),
+            turns: 0,
         }
     }
 
@@ -145,7 +154,7 @@ impl Task {
 
     /// Handles for reads of the task's stores from other threads.
     pub fn readers(&self) -> Vec<(StoreName, Arc<dyn std::any::Any + Send + Sync>)> {
-        self.shared.stores.iter().map(|(name, slot)| (name.clone(), slot.store.reader())).collect()
+        self.shared.stores.iter().map(|slot| (slot.name.clone(), slot.store.reader())).collect()
     }
 
     /// Applies a record of a store's changelog topic.
@@ -154,22 +163,35 @@ impl Task {
     /// When the store does not take it.
     pub fn restore(&mut self, store: &StoreName, record: &LogRecord) -> Result<(), StoreError> {
         let missing = || StoreError::NotConnected { store: store.to_string(), kind: "state" };
-        self.shared.stores.get_mut(store).ok_or_else(missing)?.store.restore(record)
+        let slot = self.shared.stores.iter_mut().find(|slot| slot.name == *store).ok_or_else(missing)?;
+        slot.store.restore(record)
     }
 
     /// Sets where a source begins. Records before `replay_until` only rebuild stores: their other effects are dropped.
     pub fn begin(&mut self, source: &TopicPartition, position: Offset, replay_until: Option<Offset>) {
         if let Some(queue) = self.queue(source) {
             queue.next_offset = Some(position);
-            queue.replay_until = replay_until;
+            (queue.replay_until, queue.silent_until) = (replay_until, replay_until);
         }
     }
 
-    /// Hands over records of a source, in offset order, and the newest end of the partition that is known.
-    pub fn add(&mut self, source: &TopicPartition, records: impl IntoIterator<Item = LogRecord>) {
+    /// After [`begin`](Self::begin): records from `offset` on have all their effects, although the store counts as
+    /// restored only at `replay_until`. An event log needs this: what lies behind the committed offset has been put into
+    /// no store that outlived the process, but also had no outputs and dead letters yet.
+    pub fn effects_from(&mut self, source: &TopicPartition, offset: Offset) {
         if let Some(queue) = self.queue(source) {
-            queue.records.extend(records);
+            queue.silent_until = queue.silent_until.map(|until| until.min(offset));
         }
+    }
+
+    /// Hands over records of a source, in offset order.
+    pub fn add(&mut self, source: &TopicPartition, records: impl IntoIterator<Item = LogRecord>) {
+        let turn = self.next_turn();
+        let Some(queue) = self.queue(source) else { return };
+        if queue.records.is_empty() {
+            queue.turn = turn;
+        }
+        queue.records.extend(records);
     }
 
     /// Tells how far reading is: the reader's next position and the newest known end. A position beyond the queued
@@ -228,7 +250,7 @@ impl Task {
 
     /// The verdict on a result of this task that the broker refused.
     pub fn default_verdict(&self) -> Verdict {
-        self.shared.default_verdict
+        self.default_verdict
     }
 
     fn queue(&mut self, source: &TopicPartition) -> Option<&mut SourceQueue> {
@@ -241,12 +263,11 @@ impl Task {
         if let Some(index) = self.queues.iter().position(restoring) {
             return self.queues.get(index).filter(|queue| !queue.records.is_empty()).map(|_| index);
         }
-        let waits = |queue: &SourceQueue| queue.records.is_empty() && queue.may_receive(None);
-        if self.queues.len() > 1 && self.queues.iter().any(waits) {
+        if self.queues.len() > 1 && self.queues.iter().any(SourceQueue::awaits_records) {
             return None;
         }
-        let heads = self.queues.iter().enumerate().filter_map(|(index, queue)| Some((queue.head_time()?, index)));
-        heads.min().map(|(_, index)| index)
+        let head = |(index, queue): (usize, &SourceQueue)| Some((queue.head_time()?, queue.turn, index));
+        self.queues.iter().enumerate().filter_map(head).min().map(|(_, _, index)| index)
     }
 
     /// Processes the head of one queue; a cause is returned when it must wait.
@@ -254,35 +275,33 @@ impl Task {
         let Some(queue) = self.queues.get_mut(index) else { return Ok(None) };
         let Some(record) = queue.records.pop_front() else { return Ok(None) };
         let offset = record.offset;
-        self.shared.replaying = queue.replay_until.is_some_and(|until| offset < until);
-        let (source, node) = (queue.partition.clone(), queue.node);
-        self.shared.begin(&source, record);
-        let outcome = self.run(node);
-        if self.shared.replaying {
-            self.shared.effects.outputs.clear();
-            self.shared.effects.changelog.clear();
-        }
-        match outcome {
-            Ok(()) => {
+        self.shared.begin(&queue.partition, record, queue.is_silent(offset));
+        let node = queue.node;
+        self.run(node);
+        match self.shared.settle() {
+            None => {
                 self.advance(index, offset);
                 Ok(None)
             }
-            Err((_, error)) if error.retriable => {
+            Some(Stop { retriable: true, cause, .. }) => {
                 self.put_back(index);
-                Ok(Some(error.cause))
+                Ok(Some(cause))
             }
-            Err((node, error)) => {
-                let (stage, cause) = (error.stage, error.cause);
-                Err(TaskFailure { stage, node, source_partition: source, offset, cause })
-            }
+            Some(stop) => Err(stop.into_failure(self.shared.source_record().0.clone(), offset)),
         }
     }
 
     fn advance(&mut self, index: usize, offset: Offset) {
+        let turn = self.next_turn();
         if let Some(queue) = self.queues.get_mut(index) {
             queue.next_offset = Some(offset + 1);
-            queue.dirty = true;
+            (queue.turn, queue.dirty) = (turn, true);
         }
+    }
+
+    fn next_turn(&mut self) -> u64 {
+        self.turns += 1;
+        self.turns
     }
 
     fn put_back(&mut self, index: usize) {
@@ -294,42 +313,35 @@ impl Task {
     }
 
     /// Runs the present record through the source node and all below.
-    fn run(&mut self, source: usize) -> Result<(), (String, ProcessError)> {
-        let name = self.wiring.get(source).map_or_else(String::new, |wiring| wiring.name.to_string());
-        let Some(mut node) = self.nodes.get_mut(source).and_then(Option::take) else { return Ok(()) };
-        let (nodes, wiring, shared) = (&mut self.nodes[..], &self.wiring[..], &mut self.shared);
-        let mut cx = NodeContext { nodes, wiring, shared, node: source };
+    fn run(&mut self, source: usize) {
+        let Some((place, wiring)) = self.nodes.get_mut(source).zip(self.wiring.get(source)) else { return };
+        let Some(mut node) = place.take() else { return };
+        let mut cx =
+            NodeContext { nodes: &mut self.nodes, wiring: &self.wiring, shared: &mut self.shared, node: source };
         let outcome = node.process(&mut cx, &mut Option::<()>::None);
-        if let Some(slot) = self.nodes.get_mut(source) {
-            *slot = Some(node);
+        if let Some(place) = self.nodes.get_mut(source) {
+            *place = Some(node);
         }
-        let outcome = outcome.or_else(|error| self.shared.failed(&name, error));
-        outcome.map_err(|error| (error.node.clone().unwrap_or(name), error))
+        if let Err(error) = outcome {
+            // An error that stops the task is remembered by `shared` until it is settled.
+            let _ = self.shared.failed(wiring, error);
+        }
     }
 }
 
-fn wiring(topology: &Topology) -> Vec<Wiring> {
-    let wire = |node: &crate::topology::graph::NodeSpec| Wiring {
-        name: node.name.clone(),
-        children: node.children.clone(),
-        clone_slot: node.clone_slot,
-        stores: node.stores.clone(),
-    };
-    topology.nodes().iter().map(wire).collect()
+fn stores(topology: &Topology, part: &SubTopology) -> Vec<StoreSlot> {
+    let specs = part.stores.iter().filter_map(|name| topology.stores().get(name));
+    let open = specs.map(|spec| StoreSlot {
+        name: spec.name.clone(),
+        store: (spec.factory)(),
+        logged: spec.changelog == Changelog::Topic,
+    });
+    open.collect()
 }
 
-fn shared(topology: &Topology, part: &SubTopology) -> Shared {
-    let specs = part.stores.iter().filter_map(|name| topology.stores().get(name));
-    let stores: HashMap<_, _> = specs
-        .map(|spec| {
-            let store: Box<dyn StateStore> = (spec.factory)();
-            (spec.name.clone(), StoreSlot { store, logged: spec.changelog == Changelog::Topic })
-        })
-        .collect();
+fn default_verdict(topology: &Topology, part: &SubTopology) -> Verdict {
     let mut nodes = part.nodes.iter().filter_map(|&index| topology.nodes().get(index));
-    let lenient = nodes.any(|node| node.dead_letters_by_default);
-    let verdict = if lenient { Verdict::DeadLetter } else { Verdict::Fail };
-    Shared::new(stores, topology.handlers().clone(), verdict, topology.dead_letter_topic().cloned())
+    if nodes.any(|node| node.dead_letters_by_default) { Verdict::DeadLetter } else { Verdict::Fail }
 }
 
 fn changelogs(topology: &Topology, part: &SubTopology) -> Vec<(StoreName, TopicName)> {

@@ -18,8 +18,12 @@ pub(super) struct SourceQueue {
     pub(super) next_offset: Option<Offset>,
     /// The newest end of the partition that is known.
     pub(super) known_end: Option<Offset>,
-    /// Records before this offset only rebuild a store.
+    /// Up to here the source rebuilds a store, which is restored then.
     pub(super) replay_until: Option<Offset>,
+    /// Records before this offset have no effects but on stores.
+    pub(super) silent_until: Option<Offset>,
+    /// Among sources whose heads have equal timestamps the smallest turn goes first.
+    pub(super) turn: u64,
     /// Whether `next_offset` moved since the last commit.
     pub(super) dirty: bool,
 }
@@ -34,8 +38,15 @@ impl SourceQueue {
             next_offset: None,
             known_end: None,
             replay_until: None,
+            silent_until: None,
+            turn: 0,
             dirty: false,
         }
+    }
+
+    /// Whether the record at `offset` has no effects but on stores.
+    pub(super) fn is_silent(&self, offset: Offset) -> bool {
+        self.silent_until.is_some_and(|until| offset < until)
     }
 
     pub(super) fn head_time(&self) -> Option<Timestamp> {
@@ -48,9 +59,13 @@ impl SourceQueue {
         head.map(|record| record.timestamp)
     }
 
-    /// Whether the partition is known to hold records that have not been handed to the queue.
-    pub(super) fn may_receive(&self, position: Option<Offset>) -> bool {
-        match (self.known_end, position.or(self.next_offset)) {
+    /// Whether the queue is empty while the partition holds more, or is not known not to.
+    pub(super) fn awaits_records(&self) -> bool {
+        self.records.is_empty() && self.may_receive()
+    }
+
+    fn may_receive(&self) -> bool {
+        match (self.known_end, self.next_offset) {
             (Some(end), Some(next)) => next < end,
             _ => true,
         }

@@ -8,16 +8,16 @@ use serde::Serialize;
 use super::graph::{NodeKind, NodeSpec};
 use super::{GlobalSpec, SubTopology, Topology};
 
-/// The text that Kafka Streams' `Topology#describe` prints, so that its visualizers take it.
+/// The text that Kafka Streams' `Topology#describe` prints, so that its visualizers take it. Within a sub-topology the
+/// nodes with most below them come first, as there. A table's source shows as a source and a processor with the store.
 impl fmt::Display for Topology {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Topologies:")?;
+        f.write_str("Topologies:\n ")?;
         for part in self.subtopologies() {
-            writeln!(f, "   Sub-topology: {}", part.id)?;
-            part.nodes
-                .iter()
-                .filter_map(|&index| self.nodes().get(index))
-                .try_for_each(|node| self.node_text(f, node))?;
+            writeln!(f, "  Sub-topology: {}", part.id)?;
+            let mut entries: Vec<_> = part.nodes.iter().flat_map(|&index| self.entries(index)).collect();
+            entries.sort_by(|a, b| (b.size, &a.name).cmp(&(a.size, &b.name)));
+            entries.iter().try_for_each(|entry| f.write_str(&entry.text))?;
             writeln!(f)?;
         }
         let first_global = self.subtopologies().len();
@@ -27,26 +27,57 @@ impl fmt::Display for Topology {
 
 fn global_text(f: &mut fmt::Formatter<'_>, id: usize, global: &GlobalSpec) -> fmt::Result {
     let (name, topic) = (&global.name, &global.topic);
-    writeln!(f, "   Sub-topology: {id} for global store (will not generate tasks)")?;
-    writeln!(f, "    Source: {name}-source (topics: [{topic}])\n      --> {name}")?;
-    writeln!(f, "    Processor: {name} (stores: [{name}])\n      --> none\n      <-- {name}-source\n")
+    writeln!(f, "  Sub-topology: {id} for global store (will not generate tasks)")?;
+    f.write_str(&source_text(&format!("{name}-source"), topic.as_str(), name))?;
+    f.write_str(&processor_text(name, name, "none", &format!("{name}-source")))
+}
+
+/// A node as it is printed.
+struct Entry {
+    name: String,
+    /// 1 and the sizes of all nodes below.
+    size: usize,
+    text: String,
+}
+
+fn source_text(name: &str, topic: &str, children: &str) -> String {
+    format!("    Source: {name} (topics: [{topic}])\n      --> {children}\n")
+}
+
+fn processor_text(name: &str, stores: &str, children: &str, parents: &str) -> String {
+    format!("    Processor: {name} (stores: [{stores}])\n      --> {children}\n      <-- {parents}\n")
 }
 
 impl Topology {
-    fn node_text(&self, f: &mut fmt::Formatter<'_>, node: &NodeSpec) -> fmt::Result {
+    fn entries(&self, index: usize) -> Vec<Entry> {
+        let Some(node) = self.nodes().get(index) else { return Vec::new() };
+        let (name, size) = (node.name.to_string(), self.size(node));
+        let (children, parents) = (self.names(&node.children), self.names(&node.parents));
         match &node.kind {
-            NodeKind::Source(topic) => {
-                writeln!(f, "    Source: {} (topics: [{topic}])\n      --> {}", node.name, self.names(&node.children))
+            NodeKind::Source(topic) if node.stores.is_empty() => {
+                let text = source_text(&name, topic.as_str(), &children);
+                vec![Entry { name, size, text }]
             }
-            NodeKind::Sink(topic) => {
-                writeln!(f, "    Sink: {} (topic: {topic})\n      <-- {}", node.name, self.names(&node.parents))
+            NodeKind::Source(topic) => {
+                let source = format!("{name}-source");
+                let text = source_text(&source, topic.as_str(), &name);
+                let table = processor_text(&name, &stores(node), &children, &source);
+                vec![Entry { name: source, size: size + 1, text }, Entry { name, size, text: table }]
             }
             NodeKind::Processor => {
-                let stores: Vec<_> = node.stores.iter().map(AsRef::as_ref).collect::<Vec<&str>>();
-                writeln!(f, "    Processor: {} (stores: [{}])", node.name, stores.join(", "))?;
-                writeln!(f, "      --> {}\n      <-- {}", self.names(&node.children), self.names(&node.parents))
+                let text = processor_text(&name, &stores(node), &children, &parents);
+                vec![Entry { name, size, text }]
+            }
+            NodeKind::Sink(topic) => {
+                let text = format!("    Sink: {name} (topic: {topic})\n      <-- {parents}\n");
+                vec![Entry { name, size, text }]
             }
         }
+    }
+
+    fn size(&self, node: &NodeSpec) -> usize {
+        let children = node.children.iter().filter_map(|&index| self.nodes().get(index));
+        1 + children.map(|child| self.size(child)).sum::<usize>()
     }
 
     fn names(&self, indices: &[usize]) -> String {
@@ -55,7 +86,7 @@ impl Topology {
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 
-    /// A Mermaid flowchart: topics as cylinders' ends, one box a sub-topology.
+    /// A Mermaid flowchart: topics as cylinders, one box a sub-topology, stores beside their nodes.
     pub fn to_mermaid(&self) -> String {
         let mut text = String::from("flowchart TD\n");
         let mut edges = String::new();
@@ -163,6 +194,16 @@ fn topic_id(topic: &str) -> String {
     format!("t_{}", mermaid_id(topic))
 }
 
+/// A name as an id, such that different names stay different.
 fn mermaid_id(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+    let mut id = String::new();
+    for c in name.chars() {
+        let _ = if c.is_ascii_alphanumeric() { write!(id, "{c}") } else { write!(id, "_{:x}_", u32::from(c)) };
+    }
+    id
+}
+
+fn stores(node: &NodeSpec) -> String {
+    let names: BTreeSet<_> = node.stores.iter().map(AsRef::<str>::as_ref).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
 }

@@ -53,6 +53,12 @@ pub enum TopologyFault {
     /// Nothing is read at all.
     #[error("NF007 the topology reads no topic; begin with stream, table or actions")]
     Empty,
+    /// Streams of different builders meet.
+    #[error("NF008 {node:?} merges a stream of another builder; make both streams from one StreamsBuilder")]
+    ForeignStream {
+        /// The merge.
+        node: String,
+    },
     /// An operator's own complaint, such as a feature that does not fit its store.
     #[error("{message}")]
     Other {

@@ -32,6 +32,8 @@ pub(crate) struct NodeSpec {
     pub(crate) make: MakeNode,
     /// Failed records go to the dead-letter topic unless the user says otherwise.
     pub(crate) dead_letters_by_default: bool,
+    /// Whether the node may make event ids: a user's processor, or the sink of an intermediate topic.
+    pub(crate) makes_ids: bool,
     /// Format of the records read or written, for sources and sinks.
     pub(crate) format: Option<String>,
 }
@@ -70,7 +72,10 @@ impl GraphBuilder {
 
     /// Adds a node below `parents` and returns its index.
     pub(crate) fn add(&mut self, name: &str, kind: NodeKind, parents: &[usize], make: MakeNode) -> usize {
-        if self.nodes.iter().any(|node| &*node.name == name) {
+        if kind == NodeKind::Processor {
+            self.check_name("operator", name);
+        }
+        if self.has_node(name) && !matches!(kind, NodeKind::Source(_)) {
             self.faults.push(TopologyFault::DuplicateNode { name: name.to_owned() });
         }
         let index = self.nodes.len();
@@ -88,32 +93,61 @@ impl GraphBuilder {
             clone_slot: None,
             make,
             dead_letters_by_default: false,
+            makes_ids: false,
             format: None,
         });
         index
     }
 
+    pub(crate) fn lets_make_ids(&mut self, node: usize) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.makes_ids = true;
+        }
+    }
+
     pub(crate) fn source(&mut self, topic: &TopicName, format: Arc<dyn Format>, make: MakeNode) -> usize {
-        self.check_name("topic", topic.as_str());
-        if self.source_topics().any(|known| known == topic) {
-            self.faults.push(TopologyFault::DuplicateSource { topic: topic.to_string() });
+        self.check_source(topic);
+        if self.has_node(topic.as_str()) && !self.source_topics().any(|known| known == topic) {
+            self.faults.push(TopologyFault::DuplicateNode { name: topic.to_string() });
         }
         let index = self.add(topic.as_str(), NodeKind::Source(topic.clone()), &[], make);
         self.set_format(index, format);
         index
     }
 
+    pub(crate) fn global(&mut self, global: GlobalSpec) {
+        self.check_source(&global.topic);
+        self.globals.push(global);
+    }
+
+    fn check_source(&mut self, topic: &TopicName) {
+        self.check_name("topic", topic.as_str());
+        if self.source_topics().any(|known| known == topic) {
+            self.faults.push(TopologyFault::DuplicateSource { topic: topic.to_string() });
+        }
+    }
+
+    /// Adds a sink named `to-{topic}`; a second one of the topic gets a number, since a sink's name is no identity.
     pub(crate) fn sink(
         &mut self,
-        name: &str,
         topic: &TopicName,
         format: Arc<dyn Format>,
         parent: usize,
         make: MakeNode,
+        intermediate: bool,
     ) {
         self.check_name("topic", topic.as_str());
-        let index = self.add(name, NodeKind::Sink(topic.clone()), &[parent], make);
+        let n = self.nodes.iter().filter(|node| matches!(&node.kind, NodeKind::Sink(known) if known == topic)).count();
+        let name = if n == 0 { format!("to-{topic}") } else { format!("to-{topic}-{}", n + 1) };
+        let index = self.add(&name, NodeKind::Sink(topic.clone()), &[parent], make);
         self.set_format(index, format);
+        if intermediate {
+            self.lets_make_ids(index);
+        }
+    }
+
+    fn has_node(&self, name: &str) -> bool {
+        self.nodes.iter().any(|node| &*node.name == name)
     }
 
     fn set_format(&mut self, node: usize, format: Arc<dyn Format>) {
@@ -194,13 +228,14 @@ impl GraphBuilder {
             return Err(TopologyError::new(self.faults));
         }
         let subtopologies = subtopology::split(&self.nodes, &self.stores);
-        subtopology::size_intermediate_topics(&mut self.requirements, &self.nodes, &subtopologies);
+        super::sizing::size_created_topics(&mut self, &subtopologies);
         Ok(Topology::new(self, subtopologies))
     }
 
     fn require_changelogs(&mut self) {
-        let logged: Vec<_> = self.stores.values().filter(|store| store.changelog == Changelog::Topic).collect();
-        let topics: Vec<_> = logged.iter().map(|store| changelog_topic(&self.app, &store.name)).collect();
+        let used = |name: &StoreName| self.nodes.iter().any(|node| node.stores.contains(name));
+        let logged = self.stores.values().filter(|store| store.changelog == Changelog::Topic && used(&store.name));
+        let topics: Vec<_> = logged.map(|store| changelog_topic(&self.app, &store.name)).collect();
         for name in topics {
             self.require(TopicRequirement {
                 name,

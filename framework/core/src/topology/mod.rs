@@ -5,6 +5,7 @@ mod describe;
 mod error;
 pub(crate) mod graph;
 mod requirement;
+mod sizing;
 mod subtopology;
 
 use std::collections::BTreeMap;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::graph::{NodeKind, NodeSpec};
-use super::requirement::{PartitionCount, TopicRequirement, TopicRole};
 use crate::names::{StoreName, TopicName};
 use crate::state::{Changelog, StoreSpec};
 
@@ -95,33 +94,6 @@ fn start_policy(topic: &TopicName, used: &[StoreName], stores: &BTreeMap<StoreNa
         _ => None,
     });
     policies.next_back().unwrap_or(StartPolicy::Committed)
-}
-
-/// Gives intermediate topics and changelogs without a fixed size as many partitions as their writers read.
-pub(crate) fn size_intermediate_topics(
-    requirements: &mut [TopicRequirement],
-    nodes: &[NodeSpec],
-    subtopologies: &[SubTopology],
-) {
-    for requirement in requirements {
-        let writers = subtopologies.iter().filter(|part| writes(part, requirement, nodes));
-        let upstream: Vec<_> =
-            writers.flat_map(|part| part.sources.iter().map(|source| source.topic.clone())).collect();
-        if let Some(blueprint) = &mut requirement.create
-            && blueprint.partitions == PartitionCount::LargestOf(Vec::new())
-        {
-            blueprint.partitions = PartitionCount::LargestOf(upstream);
-        }
-    }
-}
-
-fn writes(part: &SubTopology, requirement: &TopicRequirement, nodes: &[NodeSpec]) -> bool {
-    let sinks_to = |index: &usize| {
-        nodes.get(*index).is_some_and(|node| matches!(&node.kind, NodeKind::Sink(topic) if *topic == requirement.name))
-    };
-    let logs_to =
-        || part.stores.iter().any(|store| requirement.name.as_str().ends_with(&format!("-{store}-changelog")));
-    part.nodes.iter().any(sinks_to) || (requirement.role == TopicRole::Changelog && logs_to())
 }
 
 /// Disjoint sets over node indices.

@@ -1,7 +1,8 @@
 //! The driver's own behaviour, and Kafka Streams' as far as the DSL goes.
 
+#![cfg(test)]
+
 mod crash;
 mod driver;
 mod queries;
-#[cfg(test)]
 mod support;

@@ -231,14 +231,14 @@ impl<'a> Cursor<'a> {
         usize::try_from(count).map_err(|_| self.fail(Reason::Items(count)))
     }
 
+    #[inline]
     fn check_items(&mut self, count: u64, min_item_bytes: usize) -> Result<(), DatumError> {
-        let fits = match self.remaining().checked_div(min_item_bytes) {
-            Some(most) => count <= most as u64,
-            None => {
-                let left = self.empty_items_left.checked_sub(count);
-                self.empty_items_left = left.unwrap_or(0);
-                left.is_some()
-            }
+        let fits = if min_item_bytes == 0 {
+            let left = self.empty_items_left.checked_sub(count);
+            self.empty_items_left = left.unwrap_or(0);
+            left.is_some()
+        } else {
+            count.checked_mul(min_item_bytes as u64).is_some_and(|bytes| bytes <= self.remaining() as u64)
         };
         if fits { Ok(()) } else { Err(self.fail(Reason::Items(count))) }
     }

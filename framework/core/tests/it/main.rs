@@ -1,0 +1,14 @@
+//! Behaviour of the core, seen through its public API.
+
+#![cfg(test)]
+
+mod contract;
+mod describe;
+mod event_ids;
+mod failures;
+mod faults;
+mod joins;
+mod operators;
+mod order;
+mod restore;
+mod support;
