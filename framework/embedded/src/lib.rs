@@ -22,11 +22,20 @@
 //!
 //! # What is not
 //!
-//! * A producer's `send` appends at once, so records are readable before `flush`; the only failures that wait for
-//!   `flush` are retriable ones.
+//! * A producer has no queue and no thread: in memory `send` appends at once. With a data directory records are written
+//!   when 64 KiB have come together, when a reader is waiting or comes to the end, or at `flush`: nobody waits for a
+//!   record that was sent. Records are never read before they are written, nor committed offsets asked for.
+//! * Failures that a retry may cure come from `flush`, all others from `send`.
 //! * The log keeps the very [`Bytes`](bytes::Bytes) it was given: a slice of a large buffer keeps that buffer alive.
 //! * Committed offsets never expire. Replication settings are accepted and have no effect.
 //! * No transactions yet.
+//!
+//! # The data directory
+//!
+//! What was flushed, read or committed survives the death of the process, `kill -9` included; with
+//! [`Durability::PowerLoss`] also that of the machine, at the price of an `fsync` per flush and commit. A torn end is cut
+//! off when the log is opened, with a warning in the log. A directory belongs to one process at a time, is readable by
+//! its owner only, and carries its format version: other files and newer formats are refused, never overwritten.
 //!
 //! # Time
 //!

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use nowfold_core::names::TopicPartition;
 use nowfold_core::record::LogRecord;
@@ -33,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) groups: Groups,
     pub(crate) faults: Arc<FaultPlan>,
     pub(crate) name: String,
+    /// The next producer's number.
+    pub(crate) n_producers: AtomicU64,
 }
 
 impl EmbeddedLog {
@@ -85,7 +88,9 @@ impl EmbeddedLog {
             faults: Arc::clone(&faults),
             session_timeout: options.session_timeout,
         });
-        Ok(Self { inner: Arc::new(Inner { clock, options, topics, groups, faults, name }) })
+        Ok(Self {
+            inner: Arc::new(Inner { clock, options, topics, groups, faults, name, n_producers: AtomicU64::new(0) }),
+        })
     }
 
     /// Does as of `now` what a broker does in the background: expires and compacts closed segments of every topic, and

@@ -1,7 +1,8 @@
-//! The port [`Producer`]: every record is appended at once.
+//! The port [`Producer`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nowfold_core::names::{Partition as PartitionNumber, TopicName, TopicPartition};
@@ -11,17 +12,16 @@ use nowfold_runtime::broker::{BrokerError, DeliveryFailure, Producer};
 
 use crate::error::unknown_partition;
 use crate::log::Inner;
-use crate::options::Durability;
-use crate::partition::Partition;
+use crate::partition::{Appender, Partition};
 use crate::topic::Topic;
 
-/// A producer. Nothing is queued: `send` appends, and a failure that a retry may cure waits for `flush`.
+/// A producer. It has no queue: `send` appends to the partition, and a failure that a retry may cure waits for `flush`.
 #[derive(Debug)]
 pub(crate) struct LogProducer {
     log: Arc<Inner>,
     targets: HashMap<TopicName, Target>,
     failures: Vec<DeliveryFailure>,
-    check_interval_ms: i64,
+    appender: Appender,
 }
 
 /// A topic that records went to, and where the next record without a key goes.
@@ -33,16 +33,18 @@ struct Target {
 
 impl LogProducer {
     pub(crate) fn new(log: Arc<Inner>) -> Self {
-        let check_interval_ms = millis(log.options.check_interval);
-        Self { log, targets: HashMap::new(), failures: Vec::new(), check_interval_ms }
+        let appender = Appender {
+            producer: log.n_producers.fetch_add(1, Ordering::Relaxed),
+            check_interval_ms: millis(log.options.check_interval),
+        };
+        Self { log, targets: HashMap::new(), failures: Vec::new(), appender }
     }
 
     fn append(&mut self, record: &mut OutputRecord) -> Result<(), BrokerError> {
         self.log.faults.append()?;
         let now = self.log.clock.now();
-        let check_interval_ms = self.check_interval_ms;
-        self.partition(record)?.append(record, now, check_interval_ms)?;
-        Ok(())
+        let appender = self.appender;
+        self.partition(record)?.append(record, appender, now)
     }
 
     fn partition(&mut self, record: &OutputRecord) -> Result<&Partition, BrokerError> {
@@ -80,11 +82,20 @@ impl Producer for LogProducer {
     }
 
     fn flush(&mut self, _timeout: Duration) -> Result<Vec<DeliveryFailure>, BrokerError> {
-        if self.log.options.durability == Durability::PowerLoss {
-            for partition in self.targets.values().flat_map(|target| &target.topic.partitions) {
-                partition.sync()?;
-            }
+        for partition in self.targets.values().flat_map(|target| &target.topic.partitions) {
+            self.failures.extend(partition.flush(self.appender.producer)?);
         }
         Ok(std::mem::take(&mut self.failures))
+    }
+}
+
+impl Drop for LogProducer {
+    /// Hands over what was sent and not flushed.
+    fn drop(&mut self) {
+        match self.flush(Duration::ZERO) {
+            Ok(failures) if failures.is_empty() => {}
+            Ok(failures) => tracing::warn!(records = failures.len(), "records failed that nobody flushed"),
+            Err(error) => tracing::warn!(%error, "records of a dropped producer may not be stored"),
+        }
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! `.log` files are a [`header`] and then [`frame`]s, only ever appended to; everything else is replaced by renaming a
 //! finished `.tmp` file, which makes such files rubbish when found at the start. **Invariants**: a process that opens
-//! the directory holds the lock; a record is written before anyone can read it and before its producer's `send`
+//! the directory holds the lock; a record is written before anyone can read it and before its producer's `flush`
 //! returns; a commit is written before it can be asked for. So whatever anyone saw before a `kill -9` is there after it.
 //! Recovery cuts the newest segment at its first frame that is not whole; an older segment cannot be torn by a crash,
 //! so damage there is an error.
@@ -27,6 +27,8 @@ mod topic_file;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nowfold_core::names::{TopicName, TopicPartition};
 
@@ -109,13 +111,21 @@ impl DataDir {
     }
 }
 
+/// How long an occupied lock is tried again. A process that another thread is just starting holds a copy of all our
+/// files, and so of a lock that we dropped, until it runs its own program.
+const LOCK_PATIENCE: Duration = Duration::from_millis(300);
+
 fn lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join("lock");
     let file = files::open_append(&path).map_err(OpenError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(OpenError::io("lock", &path)(source)),
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_PATIENCE => thread::sleep(LOCK_PATIENCE / 30),
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { dir: dir.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(OpenError::io("lock", &path)(source)),
+        }
     }
 }
 

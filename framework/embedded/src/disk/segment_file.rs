@@ -44,7 +44,7 @@ impl SegmentFiles {
         }
         segments.push((active_base, active));
         self.check_order(&segments)?;
-        Ok(Recovered { segments, writer: SegmentWriter { files: self.clone(), file, frame: Vec::new() } })
+        Ok(Recovered { segments, writer: SegmentWriter { files: self.clone(), file, buffer: Vec::new() } })
     }
 
     /// Takes the newest segment off `bases` and opens it. One whose header was cut short was just being started: it is
@@ -156,19 +156,30 @@ fn decode_all(path: &Path, frames: &mut frame::Frames) -> Result<Vec<LogRecord>,
 pub(crate) struct SegmentWriter {
     files: SegmentFiles,
     file: AppendFile,
-    /// The frame being written; kept for its memory.
-    frame: Vec<u8>,
+    /// Frames that are not written yet.
+    buffer: Vec<u8>,
 }
 
 impl SegmentWriter {
-    /// Writes one record. When that fails, nothing of it stays.
-    pub(crate) fn append(&mut self, record: &LogRecord) -> io::Result<()> {
-        self.frame.clear();
-        frame::append(&mut self.frame, |out| entry::encode(record, out));
-        self.file.append(&self.frame)
+    /// Puts a record into the buffer.
+    pub(crate) fn push(&mut self, record: &LogRecord) {
+        frame::append(&mut self.buffer, |out| entry::encode(record, out));
     }
 
-    /// Goes on in a new file for offsets from `base`. A closed segment is synced first, where durability asks for it.
+    /// Bytes in the buffer.
+    pub(crate) fn n_buffered_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Hands the buffer to the operating system. When that fails, nothing of it stays.
+    pub(crate) fn write_out(&mut self) -> io::Result<()> {
+        let written = self.file.append(&self.buffer);
+        self.buffer.clear();
+        written
+    }
+
+    /// Goes on in a new file for offsets from `base`; what is in the buffer goes there. A closed segment is synced
+    /// first, where durability asks for it.
     pub(crate) fn roll(&mut self, base: Offset) -> io::Result<()> {
         self.file.sync()?;
         self.file = self.files.create(base)?;

@@ -58,9 +58,11 @@ impl Partition {
     }
 }
 
-/// Takes closed segments from the oldest on while `drops` says so; never one that readers may not see yet.
+/// Takes closed segments from the oldest on while `drops` says so; never one that readers may not see yet. The first
+/// segment may be empty after a compaction: it goes with the next one, since by itself nothing expires with it.
 fn take_oldest_while(state: &mut State, mut drops: impl FnMut(&Segment) -> bool) -> Vec<Segment> {
     let end = state.readable_end();
     let n = state.closed.iter().take_while(|segment| segment.end <= end && drops(segment)).count();
-    state.closed.drain(..n).collect()
+    let only_empty = n == 1 && state.closed.front().is_some_and(Segment::is_empty);
+    state.closed.drain(..if only_empty { 0 } else { n }).collect()
 }

@@ -34,7 +34,7 @@ pub(super) struct Segment {
     pub(super) size_bytes: u64,
     /// Of the first record ever appended to it.
     pub(super) first_timestamp: Option<Timestamp>,
-    /// The newest timestamp ever appended to it: it expires when this one does.
+    /// The newest timestamp in it: it expires when this one does.
     pub(super) max_timestamp: Timestamp,
     /// When its tombstones may go: set when it is first compacted with tombstones in it (KIP-534).
     pub(super) tombstones_expire: Option<Timestamp>,
@@ -105,6 +105,7 @@ impl Segment {
     pub(super) fn replace(&mut self, survivors: &[LogRecord]) {
         self.chunks = survivors.chunks(CHUNK).map(|chunk| Arc::new(chunk.to_vec())).collect();
         self.size_bytes = survivors.iter().map(size_of).sum();
+        self.max_timestamp = survivors.iter().map(|record| record.timestamp).max().unwrap_or(Timestamp::MIN);
     }
 
     /// Whether no record is left in it.
@@ -113,6 +114,7 @@ impl Segment {
     }
 }
 
-fn size_of(record: &LogRecord) -> u64 {
+/// Bytes of key, value and headers.
+pub(super) fn size_of(record: &LogRecord) -> u64 {
     u64::try_from(record.size_bytes()).unwrap_or(u64::MAX)
 }

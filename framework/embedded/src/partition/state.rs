@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Weak};
 
-use nowfold_core::names::Offset;
+use bytes::Bytes;
+use nowfold_core::names::{Offset, TopicPartition};
 use nowfold_core::record::{LogRecord, OutputRecord, TimestampType};
 use nowfold_core::time::Timestamp;
 
+use super::outbox::{Origin, Outbox};
 use super::segment::{Piece, Segment};
 use super::signal::Signal;
-use crate::disk::SegmentWriter;
 use crate::topic::TopicConfig;
 
 #[derive(Debug)]
@@ -25,11 +26,12 @@ pub(super) struct State {
     waiters: Vec<Weak<Signal>>,
     /// When an append next looks for records to expire or compact; `None` before the first one.
     next_check: Option<Timestamp>,
-    pub(super) writer: Option<SegmentWriter>,
+    /// With a data directory: records on their way to the disk. Readers see them when they are there.
+    pub(super) outbox: Option<Outbox>,
 }
 
 impl State {
-    pub(super) fn new(closed: VecDeque<Segment>, active: Segment, writer: Option<SegmentWriter>) -> Self {
+    pub(super) fn new(closed: VecDeque<Segment>, active: Segment, outbox: Option<Outbox>) -> Self {
         let newest = closed.iter().chain([&active]).map(|segment| segment.max_timestamp).max();
         Self {
             closed,
@@ -38,7 +40,7 @@ impl State {
             last_append_time: newest.unwrap_or(Timestamp::MIN),
             waiters: Vec::new(),
             next_check: None,
-            writer,
+            outbox,
         }
     }
 
@@ -71,31 +73,55 @@ impl State {
         (next.offset < end).then_some(piece)
     }
 
-    /// Stores a record, moving its key, value and headers out of `record` when that succeeds.
+    /// Takes a record in, moving its key, value and headers out of `record` when that succeeds.
+    ///
+    /// With a data directory it goes to the outbox, which is written out when it is full or somebody waits for records.
     pub(super) fn append(
         &mut self,
+        id: &TopicPartition,
         config: &TopicConfig,
         record: &mut OutputRecord,
+        producer: u64,
         now: Timestamp,
-    ) -> io::Result<Offset> {
-        let offset = self.active.end;
-        let mut entry = LogRecord {
-            offset,
+    ) -> io::Result<()> {
+        let timestamp = self.timestamp(config, record, now);
+        let size = u64::try_from(record_size(record)).unwrap_or(u64::MAX);
+        if self.needs_roll(config, timestamp, size) {
+            self.write_out(id);
+            self.roll()?;
+        }
+        let entry = LogRecord {
+            offset: self.next_offset(),
             key: record.key.take(),
             value: record.value.take(),
-            timestamp: self.timestamp(config, record, now),
+            timestamp,
             timestamp_type: config.timestamp_type,
             headers: std::mem::take(&mut record.headers),
         };
-        if let Err(error) = self.persist(config, &entry) {
-            record.key = entry.key.take();
-            record.value = entry.value.take();
-            record.headers = entry.headers;
-            return Err(error);
+        self.last_append_time = self.last_append_time.max(timestamp);
+        match &mut self.outbox {
+            None => self.active.push(entry),
+            Some(outbox) => {
+                let origin = Origin { producer, partition: record.partition, timestamp: record.timestamp };
+                outbox.push(origin, entry);
+                if outbox.is_full() || !self.waiters.is_empty() {
+                    self.write_out(id);
+                }
+            }
         }
-        self.last_append_time = self.last_append_time.max(entry.timestamp);
-        self.active.push(entry);
-        Ok(offset)
+        Ok(())
+    }
+
+    /// Writes the outbox out, so that readers see it.
+    pub(super) fn write_out(&mut self, id: &TopicPartition) {
+        if let Some(outbox) = &mut self.outbox {
+            outbox.write_out(id, &mut self.active);
+        }
+    }
+
+    fn next_offset(&self) -> Offset {
+        let n_waiting = self.outbox.as_ref().map_or(0, Outbox::n_records);
+        self.active.end + i64::try_from(n_waiting).unwrap_or(i64::MAX)
     }
 
     fn timestamp(&self, config: &TopicConfig, record: &OutputRecord, now: Timestamp) -> Timestamp {
@@ -105,26 +131,19 @@ impl State {
         }
     }
 
-    fn persist(&mut self, config: &TopicConfig, entry: &LogRecord) -> io::Result<()> {
-        if self.needs_roll(config, entry) {
-            self.roll()?;
-        }
-        self.writer.as_mut().map_or(Ok(()), |writer| writer.append(entry))
-    }
-
     /// Kafka rolls by the distance of the records' own timestamps, so that event time decides (`LogSegment.shouldRoll`).
-    fn needs_roll(&self, config: &TopicConfig, entry: &LogRecord) -> bool {
-        let Some(first) = self.active.first_timestamp else { return false };
-        let size = u64::try_from(entry.size_bytes()).unwrap_or(u64::MAX);
-        self.active.size_bytes.saturating_add(size) > config.segment_bytes
-            || entry.timestamp.millis_since(first) > config.segment_ms
+    fn needs_roll(&self, config: &TopicConfig, timestamp: Timestamp, size: u64) -> bool {
+        let waiting = self.outbox.as_ref().map_or((None, 0), |outbox| (outbox.first_timestamp(), outbox.size_bytes()));
+        let Some(first) = self.active.first_timestamp.or(waiting.0) else { return false };
+        self.active.size_bytes.saturating_add(waiting.1).saturating_add(size) > config.segment_bytes
+            || timestamp.millis_since(first) > config.segment_ms
     }
 
-    /// Closes the active segment and starts the next one.
+    /// Closes the active segment and starts the next one, which takes what is still in the outbox.
     pub(super) fn roll(&mut self) -> io::Result<()> {
         let base = self.active.end;
-        if let Some(writer) = &mut self.writer {
-            writer.roll(base)?;
+        if let Some(outbox) = &mut self.outbox {
+            outbox.roll(base)?;
         }
         let mut full = std::mem::replace(&mut self.active, Segment::new(base));
         full.close();
@@ -152,4 +171,11 @@ impl State {
         }
         due
     }
+}
+
+/// Bytes of key, value and headers, as [`LogRecord::size_bytes`] counts them.
+pub(super) fn record_size(record: &OutputRecord) -> usize {
+    let field = |field: &Option<Bytes>| field.as_ref().map_or(0, Bytes::len);
+    let headers = record.headers.iter().map(|header| header.name.len() + field(&header.value));
+    field(&record.key) + field(&record.value) + headers.sum::<usize>()
 }

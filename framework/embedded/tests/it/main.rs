@@ -1,6 +1,6 @@
 //! Tests of the embedded log through its public interface.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, too")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail by panicking, too")]
 
 mod compaction;
 mod contract;
