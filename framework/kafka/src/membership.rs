@@ -100,6 +100,12 @@ impl Membership for KafkaMembership {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
+        if self.held.is_some() {
+            // News that came after a change which was given up over the owner's head waits for its release, too.
+            std::thread::sleep(timeout);
+            self.shared.polled();
+            return Ok(None);
+        }
         match self.news.recv_timeout(timeout) {
             Ok(news) => self.take(news).map(Some),
             Err(RecvTimeoutError::Timeout) => {

@@ -68,7 +68,21 @@ impl KafkaProducer {
     fn check_topic(&mut self, topic: &TopicName) -> Result<(), BrokerError> {
         if !self.known.contains(topic) {
             self.kafka.partition_count(topic)?;
+            if self.known.is_empty() {
+                self.warm_up(topic)?;
+            }
             self.known.insert(topic.clone());
+        }
+        Ok(())
+    }
+
+    /// Lets librdkafka get its producer id now: it asks when an answer about topics comes, or half a second later. The
+    /// first answer comes from the bootstrap connection, which is closed with it; the second from a broker.
+    fn warm_up(&self, topic: &TopicName) -> Result<(), BrokerError> {
+        let timeout = client::timeout(self.kafka.config().request_timeout);
+        for _ in 0..2 {
+            let answer = self.producer.client().fetch_metadata(Some(topic.as_str()), timeout);
+            answer.map_err(|error| error::failed(format!("ask for topic {topic:?}"), &error))?;
         }
         Ok(())
     }
@@ -95,7 +109,13 @@ impl KafkaProducer {
         if code != Code::UnknownPartition && error::is_unknown_topic(code) {
             return self.kafka.unknown_topic(topic);
         }
-        let cause = code.to_string();
+        let mut cause = code.to_string();
+        if code == Code::MessageSizeTooLarge {
+            cause.push_str(
+                "; topics limit the batch that a record travels in: raise max.message.bytes of the topic, or set \
+                 batch.size (and message.max.bytes for larger records) of the client",
+            );
+        }
         if error::is_refusal(code) {
             return BrokerError::Refused { topic: topic.clone(), cause };
         }

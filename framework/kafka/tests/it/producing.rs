@@ -17,7 +17,7 @@ fn any_bytes_as_key_go_where_the_core_says() {
     let Some(kafka) = connect() else { return };
     let topic = topic(&kafka, "keys", 5);
     let keys: Vec<Vec<u8>> =
-        (0..64_usize).map(|n| (0..n % 9).map(|i| ((n * 37 + i * 101) % 256) as u8).collect()).collect();
+        (0..64_usize).map(|n| (0..n % 9).map(|i| u8::try_from((n * 37 + i * 101) % 256).unwrap()).collect()).collect();
     let keyed =
         |key: &Vec<u8>| OutputRecord { partition: None, key: Some(key.clone().into()), ..record(&topic, 0, "v") };
     send_all(&mut *kafka.producer().unwrap(), keys.iter().map(keyed));
@@ -38,8 +38,8 @@ fn refused_record_comes_back_whole() {
     large.headers.push("nowfold-origin", Some(Bytes::from_static(b"raw/0/17")));
     let mut producer = kafka.producer().unwrap();
     producer.send(large.clone()).unwrap();
-    producer.send(record(&spec.name, 0, "fits")).unwrap();
     let failures = producer.flush(PATIENCE).unwrap();
+    send_all(&mut *producer, [record(&spec.name, 0, "fits")]);
     let [failure] = failures.as_slice() else { panic!("{failures:?}") };
     assert_eq!(failure.record, large);
     assert!(matches!(failure.error, BrokerError::Refused { .. }), "{}", failure.error);

@@ -146,6 +146,18 @@ fn reopened_reader_sees_nothing_of_what_its_predecessor_prefetched() {
     }
 }
 
+#[derive(Default)]
+struct Done(AtomicBool);
+
+/// Tells the others when its owner returns or fails.
+struct Finish<'a>(&'a Done);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn readers_that_come_and_go_do_not_disturb_the_others() {
     const N: usize = 20_000;
@@ -154,16 +166,18 @@ fn readers_that_come_and_go_do_not_disturb_the_others() {
     for passing in 2..6 {
         fill(&kafka, &topic, passing, 500);
     }
-    let done = AtomicBool::new(false);
+    let done = Done::default();
     std::thread::scope(|scope| {
+        let _done = Finish(&done);
         scope.spawn(|| {
+            let mut producer = kafka.producer().unwrap();
             for records in (0..N).collect::<Vec<_>>().chunks(100) {
                 let both = records.iter().flat_map(|i| [0, 1].map(|p| record(&topic, p, i.to_string())));
-                send_all(&mut *kafka.producer().unwrap(), both);
+                send_all(&mut *producer, both);
             }
         });
         scope.spawn(|| {
-            for round in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
+            for round in (0..).take_while(|_| !done.0.load(Ordering::Relaxed)) {
                 let mut passing = reader(&kafka, &topic, 2 + round % 4, 0);
                 read(&mut *passing, 100);
             }
@@ -176,6 +190,5 @@ fn readers_that_come_and_go_do_not_disturb_the_others() {
         let other = scope.spawn(move || steady(1));
         steady(0);
         other.join().unwrap();
-        done.store(true, Ordering::Relaxed);
     });
 }
