@@ -21,8 +21,20 @@ pub struct Config {
     pub(crate) registry: Option<String>,
     /// Where the HTTP query server listens, if it does.
     pub(crate) http: Option<SocketAddr>,
+    /// What `/metrics` answers, if anything.
+    pub(crate) metrics: Option<Metrics>,
     /// Settings of the workers.
     pub(crate) runtime: RuntimeConfig,
+}
+
+/// Renders metrics as Prometheus text.
+#[derive(Clone)]
+pub(crate) struct Metrics(pub(crate) Arc<dyn Fn() -> String + Send + Sync>);
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -50,7 +62,7 @@ impl Config {
     }
 
     fn at(place: Place) -> Self {
-        Self { place, registry: None, http: None, runtime: RuntimeConfig::default() }
+        Self { place, registry: None, http: None, metrics: None, runtime: RuntimeConfig::default() }
     }
 
     /// From the environment:
@@ -97,6 +109,13 @@ impl Config {
     /// Serves queries over HTTP at this address. An address that is not loopback is refused: there is no authentication.
     pub fn http(mut self, address: SocketAddr) -> Self {
         self.http = Some(address);
+        self
+    }
+
+    /// Serves metrics at `/metrics`, as `render` gives them: the binary installs the recorder, as with
+    /// `nowfold::serve::install_recorder`.
+    pub fn metrics(mut self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.metrics = Some(Metrics(Arc::new(render)));
         self
     }
 

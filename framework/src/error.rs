@@ -15,7 +15,7 @@ pub enum Error {
     #[error(transparent)]
     Topology(#[from] TopologyError),
     /// A setting is wrong.
-    #[error("NF104 {cause}")]
+    #[error("NF110 {cause}")]
     Config {
         /// What is wrong and how to mend it.
         cause: String,
@@ -30,7 +30,7 @@ pub enum Error {
     #[error("NF105 {0}")]
     Embedded(#[from] OpenError),
     /// A serde or the registry failed.
-    #[error("NF101 {0}")]
+    #[error("NF107 {0}")]
     Serde(#[from] SerdeError),
     /// A query has no answer.
     #[error(transparent)]

@@ -28,4 +28,6 @@ pub use nowfold_kafka as kafka;
 pub use nowfold_operators as operators;
 pub use nowfold_runtime as runtime;
 pub use nowfold_schemas as schemas;
+#[cfg(feature = "serve")]
+pub use nowfold_serve as serve;
 pub use nowfold_testkit as testkit;

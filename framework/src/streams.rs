@@ -59,6 +59,11 @@ impl Streams {
     fn listen(mut self, config: &Config) -> Result<Self, Error> {
         if let Some(address) = config.http {
             let app = nowfold_serve::App::new(self.inner.hub(), self.inner.clock(), self.inner.state_cell());
+            let app = app.topology(self.inner.topology().clone());
+            let app = match config.metrics.clone() {
+                Some(metrics) => app.metrics(move || (metrics.0)()),
+                None => app,
+            };
             let server = nowfold_serve::Server::start(address, app).map_err(|error| Error::Http { cause: error.to_string() })?;
             self.server = Some(server);
         }

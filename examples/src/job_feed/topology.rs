@@ -29,7 +29,7 @@ pub fn topology() -> Result<Topology, TopologyError> {
                 feature("taste")
                     .weighted_mean("object.embedding", [("apply", 1.0), ("save", 0.5), ("view", 0.1), ("dismiss", -1.0)])
                     .within(hours(96)),
-                feature("recent").last(5, "object").within(hours(96)),
+                feature("applied_jobs").last(20, "object").verb("apply").within(hours(96)),
             ]),
         );
     app.build()

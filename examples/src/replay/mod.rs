@@ -1,9 +1,10 @@
-//! The parts of the `replay` example that need no running pipeline: anybody's JSON lines through a declarative mapping.
+//! The `replay` example: anybody's JSON lines through a declarative mapping. All but [`run`] needs no running pipeline.
 //!
 //! - [`mapping`] turns records into standard actions as a TOML file says;
 //! - [`feed`] reads the lines, on request shuffled and repeated;
 //! - [`raw`] says how a line lies in the raw topic;
 //! - [`questions`] reads questions and writes answers;
+//! - [`run`] is the example at work;
 //! - [`Tally`] counts what became of each record.
 //!
 //! The guide, with every key of a mapping file: `docs/guide/replay.md`.
@@ -13,6 +14,7 @@ pub mod feed;
 pub mod mapping;
 pub mod questions;
 pub mod raw;
+pub mod run;
 mod strict_toml;
 mod tally;
 

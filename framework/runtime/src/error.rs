@@ -51,7 +51,7 @@ pub enum RuntimeError {
         counts: String,
     },
     /// A serde could not be set up.
-    #[error("NF101 {cause}")]
+    #[error("NF107 {cause}")]
     Serde {
         /// What it said.
         cause: String,
@@ -63,7 +63,7 @@ pub enum RuntimeError {
     #[error("NF050 {0}")]
     Store(#[from] StoreError),
     /// The application did not reach the awaited state in time.
-    #[error("NF102 not running after {waited_ms} ms: {state}. Wait longer, or see the log for what it waits for")]
+    #[error("NF108 not running after {waited_ms} ms: {state}. Wait longer, or see the log for what it waits for")]
     NotRunning {
         /// How long it was waited.
         waited_ms: u128,
@@ -71,7 +71,7 @@ pub enum RuntimeError {
         state: String,
     },
     /// The application has stopped.
-    #[error("NF103 the application has stopped: {reason}")]
+    #[error("NF109 the application has stopped: {reason}")]
     Stopped {
         /// Why.
         reason: String,
