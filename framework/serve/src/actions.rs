@@ -50,8 +50,8 @@ struct Rows {
 impl Rows {
     fn read(params: &Params, most: usize) -> Result<Self, Problem> {
         let limit = |text: &str| match text.parse() {
-            Ok(n) if n <= most => Ok(n),
-            _ => Err(format!("{text:?} is not a number from 0 to {most}")),
+            Ok(n) if (1..=most).contains(&n) => Ok(n),
+            _ => Err(format!("{text:?} is not a number from 1 to {most}")),
         };
         Ok(Self {
             verbs: params.all("verb").map(str::to_owned).collect(),

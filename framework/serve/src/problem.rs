@@ -32,11 +32,6 @@ impl Problem {
         QueryError::Invalid { cause: cause.into() }.into()
     }
 
-    /// The `code` of its JSON.
-    pub(crate) fn code(&self) -> &str {
-        self.body.get("code").and_then(Value::as_str).unwrap_or_default()
-    }
-
     /// Its JSON, for a place inside another answer.
     pub(crate) fn into_json(self) -> Value {
         Value::Object(self.body)
@@ -62,10 +57,8 @@ impl Problem {
     /// Sends clients on to the partition's owner when it is known, at the same path. A partition without an owner is
     /// on its way while the application does not run, so asking again helps.
     pub(crate) fn at(mut self, path_and_query: &str, state: &AppState) -> Self {
-        if self.status != StatusCode::MISDIRECTED_REQUEST || self.code() != "NF021" {
-            return self;
-        }
-        match self.body.get("owner").and_then(Value::as_str) {
+        let Some(owner) = self.body.get("owner") else { return self };
+        match owner.as_str() {
             Some(owner) => {
                 let scheme = if owner.contains("://") { "" } else { "http://" };
                 let location = format!("{scheme}{}{path_and_query}", owner.trim_end_matches('/'));

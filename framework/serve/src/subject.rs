@@ -6,15 +6,13 @@ use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::Uri;
 use nowfold_core::query::QueryError;
+use nowfold_operators::MAX_ACTOR_BYTES;
 use nowfold_operators::feature::FeatureSet;
 use nowfold_operators::features::Features;
 use serde::Deserialize;
 
 use crate::app::Shared;
 use crate::problem::Problem;
-
-/// The longest actor in bytes: it is the key of the actions topic.
-const ACTOR_BYTES: usize = 1_024;
 
 /// The decoded parts of a path; the short form of a path has no store.
 #[derive(Debug, Deserialize)]
@@ -42,7 +40,7 @@ impl Subject {
 pub(crate) fn check_actor(actor: &str) -> Result<(), QueryError> {
     let cause = match actor.len() {
         0 => "the actor is empty; name one".to_owned(),
-        n if n > ACTOR_BYTES => format!("the actor has {n} bytes; actors have at most {ACTOR_BYTES}"),
+        n if n > MAX_ACTOR_BYTES => format!("the actor has {n} bytes; actors have at most {MAX_ACTOR_BYTES}"),
         _ => return Ok(()),
     };
     Err(QueryError::Invalid { cause })

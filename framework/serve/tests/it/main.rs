@@ -1,0 +1,20 @@
+//! Tests of the query server over real sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking, too"
+)]
+
+mod actions;
+mod batch;
+mod client;
+mod codes;
+mod errors;
+mod features;
+mod freshness;
+mod health;
+mod limits;
+mod support;
+mod world;
