@@ -168,3 +168,41 @@ pub struct TaskFailure {
     /// The cause, a sentence.
     pub cause: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(stage: Stage, handlers: &FailureHandlers) -> Verdict {
+        let (source, record) = (TopicPartition::new("t", 0), LogRecord::empty());
+        let failure = Failure { stage, node: "n", source: &source, record: &record, cause: "c" };
+        handlers.decide(&failure, Verdict::Fail)
+    }
+
+    #[test]
+    fn each_stage_asks_its_own_handler_and_else_takes_the_default() {
+        let skip: FailureHandler = Arc::new(|_| Verdict::Skip);
+        let handlers = FailureHandlers { process: Some(skip), ..FailureHandlers::default() };
+        assert_eq!(check(Stage::Process, &handlers), Verdict::Skip);
+        for stage in [Stage::Decode, Stage::Produce, Stage::Admission] {
+            assert_eq!(check(stage, &handlers), Verdict::Fail, "{stage}");
+        }
+        assert!(!handlers.is_empty() && FailureHandlers::default().is_empty());
+    }
+
+    #[test]
+    fn a_failure_that_stops_a_task_reads_as_a_sentence() {
+        let failure = TaskFailure {
+            stage: Stage::Decode,
+            node: "clicks".into(),
+            source_partition: TopicPartition::new("clicks", 3),
+            offset: 7,
+            cause: "value: not a valid JSON".into(),
+        };
+        assert_eq!(
+            failure.to_string(),
+            "NF040 decode failed at node \"clicks\" for clicks-3 offset 7: value: not a valid JSON. \
+             Set a handler to skip or dead-letter such records, or mend the cause and start again"
+        );
+    }
+}

@@ -9,7 +9,7 @@ use crate::failure::Stage;
 use crate::names::{StoreName, TopicPartition};
 use crate::record::{LogRecord, Origin, Record};
 use crate::serde::SerdeError;
-use crate::state::{KeyValueStore, StateStore, StoreError};
+use crate::state::{KeyRange, KeyValueStore, StateStore, StoreError};
 use crate::task::graph::NodeContext;
 use crate::time::Timestamp;
 
@@ -202,6 +202,14 @@ impl LoggedKeyValue<'_> {
     /// When the engine fails.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         self.inner.get(key)
+    }
+
+    /// Pairs with keys in `range`, in ascending byte order, at most `limit`.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn range(&self, range: KeyRange, limit: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        self.inner.range(range, limit)
     }
 
     /// Pairs whose keys begin with `prefix`, in ascending byte order, at most `limit`.

@@ -359,3 +359,101 @@ fn joined<'a>(names: impl Iterator<Item = &'a StoreName>) -> String {
     names.sort_unstable();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hub() -> StoreHub {
+        let hub = StoreHub::new();
+        hub.declare("store".into(), "topic".into(), 2, Arc::new("features"));
+        hub
+    }
+
+    fn handle(reader: &'static str) -> PartitionHandle {
+        PartitionHandle { reader: Arc::new(reader), progress: Arc::new(ProgressCell::restoring()) }
+    }
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    #[test]
+    fn finds_the_partition_that_owns_a_key_while_it_lives_here() {
+        let hub = hub();
+        let owner = partition_for_key(b"k", 2);
+        assert_eq!(
+            hub.owner_of("store", b"k").unwrap_err(),
+            QueryError::NotOwner { store: "store".into(), partition: owner, owner: None }
+        );
+        hub.open(&"store".into(), owner, &handle("here"));
+        let (partition, found) = hub.owner_of("store", b"k").unwrap();
+        assert_eq!(partition, TopicPartition::new("topic", owner));
+        assert_eq!(found.reader.downcast_ref::<&str>(), Some(&"here"));
+        hub.close(&"store".into(), owner);
+        assert!(hub.owner_of("store", b"k").is_err());
+    }
+
+    #[test]
+    fn an_unknown_store_is_answered_with_the_known_ones() {
+        let hub = hub();
+        hub.declare("other".into(), "topic".into(), 1, Arc::new(()));
+        let error = hub.owner_of("stroe", b"k").unwrap_err();
+        assert_eq!(error.to_string(), "NF010 there is no store \"stroe\"; known stores: other, store");
+        assert!(StoreHub::new().with_store("x", |_, _| ()).unwrap_err().to_string().ends_with("known stores: none"));
+        assert_eq!(hub.store_names(), ["other".into(), "store".into()]);
+    }
+
+    #[test]
+    fn opening_a_partition_of_an_undeclared_store_shows_nothing() {
+        let hub = StoreHub::new();
+        hub.open(&"store".into(), 0, &handle("here"));
+        assert_eq!(hub.store_names(), []);
+    }
+
+    #[test]
+    fn lag_is_zero_at_the_end_unknown_at_first_and_else_the_age_of_the_first_waiting_record() {
+        let cell = ProgressCell::restoring();
+        assert_eq!((cell.get().lag_ms(at(5)), cell.get().is_stale(at(5))), (None, true));
+        for (lag, now, expected) in [(Lag::None, 9, 0), (Lag::Since(at(4)), 9, 5), (Lag::Since(at(12)), 9, 0)] {
+            cell.update(|progress| (progress.lag, progress.known_at) = (lag, at(9)));
+            assert_eq!(cell.get().lag_ms(at(now)), Some(expected), "{lag:?}");
+        }
+        assert_eq!((cell.get().is_stale(at(2_009)), cell.get().is_stale(at(2_010))), (false, true));
+    }
+
+    #[test]
+    fn source_lag_is_the_largest_and_unknown_when_one_is() {
+        let hub = hub();
+        assert_eq!(hub.source_lag_ms(at(0)), Some(0));
+        let cells: Vec<_> = (0..3).map(|_| Arc::new(ProgressCell::restoring())).collect();
+        hub.set_sources(cells.clone());
+        let set = |cell: &ProgressCell, lag| cell.update(|progress| progress.lag = lag);
+        set(&cells[0], Lag::None);
+        set(&cells[1], Lag::Since(at(3)));
+        assert_eq!(hub.source_lag_ms(at(10)), None);
+        set(&cells[2], Lag::Since(at(6)));
+        assert_eq!(hub.source_lag_ms(at(10)), Some(7));
+    }
+
+    #[test]
+    fn errors_tell_their_code_and_whether_to_ask_again() {
+        let store = || StoreName::from("s");
+        let partition = TopicPartition::new("actions", 5);
+        let errors = [
+            (
+                QueryError::Restoring { store: store(), partition: 0, done: 1, total: 2, retry_after: Duration::ZERO },
+                true,
+            ),
+            (QueryError::Behind { store: store(), partition, applied: None, wanted: 3 }, true),
+            (QueryError::NotOwner { store: store(), partition: 1, owner: Some("h:1".into()) }, true),
+            (QueryError::UnknownFeature { store: store(), feature: "f".into(), known: "g".into() }, false),
+            (QueryError::AsOfInFuture { as_of: at(2), now: at(1) }, false),
+            (QueryError::Invalid { cause: "no".into() }, false),
+        ];
+        for (error, retriable) in errors {
+            assert!(error.to_string().starts_with(error.code()), "{error}");
+            assert_eq!(error.is_retriable(), retriable, "{error}");
+        }
+    }
+}

@@ -167,3 +167,52 @@ pub struct Origin {
     /// Who set that timestamp.
     pub timestamp_type: TimestampType,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&str, &'static str)]) -> Headers {
+        pairs.iter().map(|&(name, value)| Header { name: name.to_owned(), value: Some(value.into()) }).collect()
+    }
+
+    #[test]
+    fn the_last_header_of_a_name_counts_and_the_order_stays() {
+        let mut all = headers(&[("a", "1"), ("b", "2")]);
+        all.push("a", None);
+        assert_eq!(all.last("a").map(|header| &header.value), Some(&None));
+        assert_eq!(all.iter().map(|header| header.name.as_str()).collect::<Vec<_>>(), ["a", "b", "a"]);
+        assert_eq!(all.last("c"), None);
+    }
+
+    #[test]
+    fn removing_takes_every_header_of_the_name() {
+        let mut all = headers(&[("a", "1"), ("b", "2"), ("a", "3")]);
+        all.remove("c");
+        assert_eq!(all.iter().len(), 3);
+        all.remove("a");
+        assert_eq!(all, headers(&[("b", "2")]));
+    }
+
+    #[test]
+    fn headers_without_any_left_equal_those_that_never_had_one() {
+        let mut all = headers(&[("a", "1")]);
+        all.remove("a");
+        assert!(all.is_empty());
+        assert_eq!(all, Headers::new());
+    }
+
+    #[test]
+    fn a_changed_clone_leaves_the_original_alone() {
+        let original = headers(&[("a", "1")]);
+        let mut copy = original.clone();
+        copy.push("b", None);
+        assert_eq!(original, headers(&[("a", "1")]));
+    }
+
+    #[test]
+    fn size_counts_key_value_and_headers() {
+        let record = LogRecord { key: Some("ab".into()), headers: headers(&[("a", "123")]), ..LogRecord::empty() };
+        assert_eq!(record.size_bytes(), 6);
+    }
+}

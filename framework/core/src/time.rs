@@ -87,3 +87,29 @@ pub const fn hours(n: u64) -> Duration {
 pub const fn days(n: u64) -> Duration {
     Duration::from_secs(n * 86_400)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates_at_the_ends() {
+        assert_eq!(Timestamp::MAX.plus(millisecs(1)), Timestamp::MAX);
+        assert_eq!(Timestamp::MIN.minus(days(1)), Timestamp::MIN);
+        assert_eq!(Timestamp::from_millis(-5).plus(Duration::MAX), Timestamp::from_millis(i64::MAX - 5));
+        assert_eq!(Timestamp::MAX.millis_since(Timestamp::MIN), i64::MAX);
+        assert_eq!(Timestamp::MIN.millis_since(Timestamp::MAX), i64::MIN);
+    }
+
+    #[test]
+    fn durations_are_cut_to_whole_milliseconds() {
+        let almost_two = Duration::from_micros(1_999);
+        assert_eq!(Timestamp::from_millis(10).plus(almost_two), Timestamp::from_millis(11));
+        assert_eq!(Timestamp::from_millis(10).minus(almost_two), Timestamp::from_millis(9));
+    }
+
+    #[test]
+    fn units_agree() {
+        assert_eq!([hours(24), minutes(1_440), seconds(86_400), millisecs(86_400_000)], [days(1); 4]);
+    }
+}

@@ -100,3 +100,28 @@ impl TopicBlueprint {
         Self { partitions, config }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_admitted_or_mended() {
+        let cases = [
+            (Expected::Exactly("delete"), "delete", true),
+            (Expected::Exactly("delete"), "compact,delete", false),
+            (Expected::Containing("compact"), "compact", true),
+            (Expected::Containing("compact"), "delete, compact", true),
+            (Expected::Containing("compact"), "compacted", false),
+            (Expected::AtLeastMs(1_000), "1000", true),
+            (Expected::AtLeastMs(1_000), "-1", true),
+            (Expected::AtLeastMs(1_000), "999", false),
+            (Expected::AtLeastMs(1_000), "-2", false),
+            (Expected::AtLeastMs(1_000), "soon", false),
+        ];
+        for (expected, value, admitted) in cases {
+            assert_eq!(expected.admits(value), admitted, "{expected:?} {value}");
+            assert!(expected.admits(&expected.remedy()), "{expected:?}");
+        }
+    }
+}
