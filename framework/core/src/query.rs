@@ -56,7 +56,8 @@ pub enum QueryError {
     },
     /// The partition is behind the position that the question requires, also after the bounded wait.
     #[error(
-        "NF013 store {store:?} is behind: {partition} is applied up to {applied:?}, asked for {wanted}; retry, or ask without at_least"
+        "NF013 store {store:?} is behind: {partition} is applied up to {}, asked for {wanted}; retry, or ask without at_least",
+        .applied.map_or_else(|| "no offset".to_owned(), |offset| offset.to_string())
     )]
     Behind {
         /// The store.

@@ -115,7 +115,7 @@ mod tests {
 
     fn define(json: serde_json::Value) -> Result<Feature, String> {
         let adhoc: Adhoc = serde_json::from_value(json).map_err(|error| error.to_string())?;
-        let message = |problem: Problem| problem.into_json()["message"].as_str().unwrap_or_default().to_owned();
+        let message = |problem: Problem| serde_json::json!(problem)["message"].as_str().unwrap_or_default().to_owned();
         adhoc.define(&Limits::default()).map_err(message)
     }
 

@@ -57,7 +57,9 @@ impl io::Write for Text {
 }
 
 impl IntoResponse for Text {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        // For the next prompt of a person at a terminal.
+        self.bytes.push(b'\n');
         let json = [
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),

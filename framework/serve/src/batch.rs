@@ -76,7 +76,7 @@ impl Batch<'_> {
                         text.push_json(&finished(answer, &options, self.started))?;
                     }
                     Err(error) => {
-                        let error = self.shared.problem(error, self.uri).into_json();
+                        let error = self.shared.problem(error, self.uri);
                         text.push_json(&json!({ "actor": actor, "error": error }))?;
                     }
                 }

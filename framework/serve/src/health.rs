@@ -9,7 +9,9 @@ use nowfold_core::query::Readiness;
 use nowfold_runtime::AppState;
 use serde::Serialize;
 
+use crate::answer::Text;
 use crate::app::Shared;
+use crate::problem::Problem;
 
 /// `{"state", "message", ...}`, with the numbers of the state and the partitions that are being restored.
 #[derive(Debug, Serialize)]
@@ -39,7 +41,7 @@ struct Restoring {
 pub(crate) async fn livez(State(shared): State<Arc<Shared>>) -> Response {
     let state = shared.app.state.get();
     let status = if state.is_final() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (status, axum::Json(Health::new(&state))).into_response()
+    (status, page(&Health::new(&state))).into_response()
 }
 
 /// 200 while the application runs, else 503 with its progress.
@@ -47,10 +49,10 @@ pub(crate) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     let state = shared.app.state.get();
     let mut health = Health::new(&state);
     if state == AppState::Running {
-        return axum::Json(health).into_response();
+        return page(&health).into_response();
     }
     health.restoring = restoring(&shared);
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], axum::Json(health)).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], page(&health)).into_response()
 }
 
 impl Health {
@@ -63,6 +65,12 @@ impl Health {
         }
         Self { state: state.name(), message: state.to_string(), done, total, remaining, restoring: Vec::new() }
     }
+}
+
+fn page(health: &Health) -> Result<Text, Problem> {
+    let mut text = Text::new(usize::MAX);
+    text.push_json(health)?;
+    Ok(text)
 }
 
 fn restoring(shared: &Shared) -> Vec<Restoring> {

@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn refuses_what_it_does_not_know_or_cannot_use() {
-        let message = |problem: Problem| problem.into_json()["message"].as_str().unwrap_or_default().to_owned();
+        let message = |problem: Problem| serde_json::json!(problem)["message"].as_str().unwrap_or_default().to_owned();
         assert_eq!(
             message(read("feature=x").unwrap_err()),
             "NF016 there is no parameter \"feature\"; there are as_of, verb, features"

@@ -6,21 +6,24 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nowfold_core::query::QueryError;
 use nowfold_runtime::AppState;
-use serde_json::{Map, Value, json};
+use serde::ser::{Serialize, Serializer};
+use serde_json::{Value, json};
 
+use crate::answer::Text;
 use crate::fault::Fault;
 
 /// An error on its way to a client.
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
-    body: Map<String, Value>,
+    /// In the order in which a person reads them.
+    body: Vec<(&'static str, Value)>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     fn new(status: StatusCode, code: &str, message: String, next: &str) -> Self {
-        let mut problem = Self { status, body: Map::new(), headers: Vec::new() };
+        let mut problem = Self { status, body: Vec::new(), headers: Vec::new() };
         problem.add("code", json!(code));
         problem.add("message", json!(message));
         problem.add("next", json!(next));
@@ -32,13 +35,12 @@ impl Problem {
         QueryError::Invalid { cause: cause.into() }.into()
     }
 
-    /// Its JSON, for a place inside another answer.
-    pub(crate) fn into_json(self) -> Value {
-        Value::Object(self.body)
+    fn add(&mut self, name: &'static str, value: Value) {
+        self.body.push((name, value));
     }
 
-    fn add(&mut self, name: &str, value: Value) {
-        self.body.insert(name.to_owned(), value);
+    fn owner(&self) -> Option<&Value> {
+        self.body.iter().find(|(name, _)| *name == "owner").map(|(_, owner)| owner)
     }
 
     fn header(&mut self, name: HeaderName, value: &str) {
@@ -57,7 +59,7 @@ impl Problem {
     /// Sends clients on to the partition's owner when it is known, at the same path. A partition without an owner is
     /// on its way while the application does not run, so asking again helps.
     pub(crate) fn at(mut self, path_and_query: &str, state: &AppState) -> Self {
-        let Some(owner) = self.body.get("owner") else { return self };
+        let Some(owner) = self.owner() else { return self };
         match owner.as_str() {
             Some(owner) => {
                 let scheme = if owner.contains("://") { "" } else { "http://" };
@@ -164,9 +166,18 @@ impl From<Fault> for Problem {
     }
 }
 
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.body.iter().map(|(name, value)| (name, value)))
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.status, axum::Json(Value::Object(self.body))).into_response();
+        let mut body = Text::new(usize::MAX);
+        // A list of names and values can always be written.
+        let _ = body.push_json(&self);
+        let mut response = (self.status, body).into_response();
         response.headers_mut().extend(self.headers);
         response
     }
@@ -208,7 +219,7 @@ mod tests {
             "code": "NF010", "message": error.to_string(), "store": "x",
             "next": "ask one of the stores that /v1/stores lists",
         });
-        assert_eq!(Problem::from(error).into_json(), expected);
+        assert_eq!(json!(Problem::from(error)), expected);
     }
 
     #[test]
@@ -226,7 +237,7 @@ mod tests {
         ];
         for fault in faults {
             assert!(fault.to_string().starts_with(fault.code()), "{fault}");
-            let body = Problem::from(fault).into_json();
+            let body = json!(Problem::from(fault));
             assert!(body["next"].as_str().is_some_and(|next| !next.is_empty()), "{body}");
         }
     }

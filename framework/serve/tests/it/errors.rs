@@ -142,6 +142,14 @@ fn refuses_an_answer_that_would_be_too_long() {
 }
 
 #[test]
+fn a_panic_ends_its_request_and_no_other() {
+    let server = start(World::new().app().metrics(|| panic!("a test of what happens then")));
+    let mut client = Client::connect(server.address());
+    assert_eq!(client.send("GET", "/metrics", None).error(), (500, "NF038".to_owned()));
+    assert_eq!(client.send("GET", FEATURES, None).status, 200);
+}
+
+#[test]
 fn starts_on_loopback_addresses_only() {
     let app = || World::new().app();
     let error = Server::start("0.0.0.0:0".parse().unwrap(), app()).unwrap_err().to_string();

@@ -14,6 +14,7 @@ mod codes;
 mod errors;
 mod features;
 mod freshness;
+mod guide;
 mod health;
 mod limits;
 mod support;

@@ -30,6 +30,12 @@ impl World {
         Self::of(&["activity"])
     }
 
+    /// The application that `docs/guide/queries.md` asks.
+    pub(crate) fn guide() -> App {
+        let world = Self::new();
+        world.app().topology(world.topology)
+    }
+
     /// Stores of these names, all over the same topic.
     pub(crate) fn of(stores: &[&str]) -> Self {
         let app = StreamsBuilder::new("guide");
