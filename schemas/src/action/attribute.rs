@@ -76,6 +76,11 @@ impl Attributes {
         }
     }
 
+    /// Puts an attribute where the caller knows that it belongs in order.
+    pub(crate) fn insert_at(&mut self, place: usize, name: Arc<str>, value: Attribute) {
+        self.0.insert(place.min(self.0.len()), (name, value));
+    }
+
     /// Attributes in order of their names.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Attribute)> {
         self.0.iter().map(|(name, value)| (name, value))

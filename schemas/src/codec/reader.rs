@@ -8,7 +8,7 @@ use nowfold_core::time::Timestamp;
 
 use super::attribute::read_set;
 use super::fields::{Text, is_number, is_text, number, text};
-use super::intern;
+use super::intern::Interner;
 use super::shape::{Shape, Shapes};
 use crate::action::{Action, Op};
 
@@ -66,16 +66,26 @@ impl ActionReader {
     }
 
     /// Reads the action at `cursor`, which ends with it.
-    pub(super) fn read(&self, mut cursor: Cursor<'_>) -> Result<Action, DatumError> {
+    pub(super) fn read(&self, cursor: Cursor<'_>) -> Result<Action, DatumError> {
+        Interner::with(|interner| self.read_with(cursor, interner))
+    }
+
+    fn read_with(&self, mut cursor: Cursor<'_>, interner: &mut Interner) -> Result<Action, DatumError> {
         let mut action = Action::default();
         for step in &self.steps {
-            self.step(&step.target, &mut cursor, &mut action).map_err(|error| error.in_field(&step.name))?;
+            self.step(&step.target, &mut cursor, interner, &mut action).map_err(|error| error.in_field(&step.name))?;
         }
         cursor.finish()?;
         Ok(action)
     }
 
-    fn step(&self, target: &Target, cursor: &mut Cursor<'_>, action: &mut Action) -> Result<(), DatumError> {
+    fn step(
+        &self,
+        target: &Target,
+        cursor: &mut Cursor<'_>,
+        interner: &mut Interner,
+        action: &mut Action,
+    ) -> Result<(), DatumError> {
         let plan = &self.plan;
         match target {
             Target::Skip(id) => plan.skip(cursor, *id, 1)?,
@@ -83,9 +93,9 @@ impl ActionReader {
             Target::Object(id) => action.object = text(plan, *id, cursor)?.map(Text::into_arc).unwrap_or_default(),
             Target::EventId(id) => action.event_id = text(plan, *id, cursor)?.map(Text::into_arc).unwrap_or_default(),
             Target::Verb(id) => {
-                action.verb = match text(plan, *id, cursor)? {
-                    Some(Text::Borrowed(verb)) => intern::name(verb),
-                    verb => verb.map(Text::into_arc).unwrap_or_default(),
+                action.verb = match plan.node(*id) {
+                    Node::Text => interner.read_name(cursor)?,
+                    _ => text(plan, *id, cursor)?.map(Text::into_arc).unwrap_or_default(),
                 };
             }
             Target::Op(id) => action.op = self.op(*id, cursor)?,
@@ -94,9 +104,9 @@ impl ActionReader {
                 let time = number(plan, *id, cursor)?;
                 action.timestamp = time.map(|time| Timestamp::from_millis(time.div_euclid(*unit)));
             }
-            Target::ActorAttributes(shape) => action.actor_attributes = read_set(plan, shape, cursor)?,
-            Target::VerbAttributes(shape) => action.verb_attributes = read_set(plan, shape, cursor)?,
-            Target::ObjectAttributes(shape) => action.object_attributes = read_set(plan, shape, cursor)?,
+            Target::ActorAttributes(shape) => action.actor_attributes = read_set(plan, shape, cursor, interner)?,
+            Target::VerbAttributes(shape) => action.verb_attributes = read_set(plan, shape, cursor, interner)?,
+            Target::ObjectAttributes(shape) => action.object_attributes = read_set(plan, shape, cursor, interner)?,
         }
         Ok(())
     }
