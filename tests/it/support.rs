@@ -47,3 +47,14 @@ pub(crate) fn job_feed() -> Topology {
         ]));
     app.build().unwrap()
 }
+
+/// The address of a real Kafka for tests; says so when there is none.
+pub(crate) fn test_kafka(test: &str) -> Option<String> {
+    let address = std::env::var("NOWFOLD_TEST_KAFKA").ok();
+    if address.is_none() {
+        use std::io::Write;
+        let hint = "`cargo xtask kafka start` gives one";
+        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: NOWFOLD_TEST_KAFKA is not set; {hint}");
+    }
+    address
+}

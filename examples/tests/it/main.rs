@@ -1,4 +1,4 @@
-//! The parts of `replay` from outside: mapping files, feeds, and real questions answered without any pipeline.
+//! `replay` from outside: mapping files, feeds, real questions answered without any pipeline, and the binary itself.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails is a test that fails")]
 
@@ -9,6 +9,7 @@ mod mapping_errors;
 mod oracle;
 mod questions;
 mod real_sets;
+mod runs;
 
 use std::path::PathBuf;
 

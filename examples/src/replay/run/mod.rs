@@ -112,6 +112,8 @@ impl Replay<'_> {
             }
         }
         self.answer(u64::MAX)?;
+        self.raw.flush()?;
+        ask::settle(&self.app, &self.raw, self.args, self.mapping)?;
         Ok(plan.stats().n_lines)
     }
 
