@@ -31,3 +31,8 @@ pub use nowfold_schemas as schemas;
 #[cfg(feature = "serve")]
 pub use nowfold_serve as serve;
 pub use nowfold_testkit as testkit;
+
+/// The README's examples, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
