@@ -36,22 +36,22 @@ impl<'a> Faults<'a> {
 
     /// The next `n` appends to any topic fail.
     pub fn fail_appends(&self, n: u64) {
-        self.log.fault_plan().change(|plan| plan.appends = n);
+        self.log.inner.faults.change(|plan| plan.appends = n);
     }
 
     /// The next `n` commits of any group fail.
     pub fn fail_commits(&self, n: u64) {
-        self.log.fault_plan().change(|plan| plan.commits = n);
+        self.log.inner.faults.change(|plan| plan.commits = n);
     }
 
     /// About one append or commit in `one_in` fails, chosen by `seed`; 0 is never, 1 always.
     pub fn fail_randomly(&self, seed: u64, one_in: u64) {
-        self.log.fault_plan().change(|plan| plan.random = (one_in > 0).then_some((seed, one_in)));
+        self.log.inner.faults.change(|plan| plan.random = (one_in > 0).then_some((seed, one_in)));
     }
 
     /// No append or commit fails any more. Hidden partitions stay hidden.
     pub fn clear(&self) {
-        self.log.fault_plan().change(|plan| *plan = Plan::default());
+        self.log.inner.faults.change(|plan| *plan = Plan::default());
     }
 
     /// Readers and watermarks of the partition show nothing of what is appended from now on, until [`Self::reveal`].
@@ -59,7 +59,7 @@ impl<'a> Faults<'a> {
     /// # Errors
     /// When there is no such partition.
     pub fn hide_appends(&self, partition: &TopicPartition) -> Result<(), BrokerError> {
-        self.log.topics().partition(partition).map(|partition| partition.hide_appends())
+        self.log.inner.topics.partition(partition).map(|partition| partition.hide_appends())
     }
 
     /// Shows everything again, and wakes the readers that waited for it.
@@ -67,18 +67,18 @@ impl<'a> Faults<'a> {
     /// # Errors
     /// When there is no such partition.
     pub fn reveal(&self, partition: &TopicPartition) -> Result<(), BrokerError> {
-        self.log.topics().partition(partition).map(|partition| partition.reveal())
+        self.log.inner.topics.partition(partition).map(|partition| partition.reveal())
     }
 
     /// Expels the member of `group` that owns the partition, as if its session had ended: its commits are fenced, and
     /// its next event is `Lost`. `false` when nobody owns it.
     pub fn expel_owner(&self, group: &str, partition: &TopicPartition) -> bool {
-        self.log.groups().expel_owner(group, partition)
+        self.log.inner.groups.expel_owner(group, partition)
     }
 
     /// Expels every member of `group`; `false` when it has none.
     pub fn expel_all(&self, group: &str) -> bool {
-        self.log.groups().expel_all(group)
+        self.log.inner.groups.expel_all(group)
     }
 }
 

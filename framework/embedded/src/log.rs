@@ -119,16 +119,4 @@ impl EmbeddedLog {
         partition.read(partition.watermarks().low, usize::MAX, &mut records, &nobody)?;
         Ok(records)
     }
-
-    pub(crate) fn topics(&self) -> &Topics {
-        &self.inner.topics
-    }
-
-    pub(crate) fn groups(&self) -> &Groups {
-        &self.inner.groups
-    }
-
-    pub(crate) fn fault_plan(&self) -> &FaultPlan {
-        &self.inner.faults
-    }
 }

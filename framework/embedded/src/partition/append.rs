@@ -20,7 +20,7 @@ impl Partition {
     /// Appends a record. Its key, value and headers are moved out when that succeeds, and left alone when it fails.
     ///
     /// In memory the record is readable at once. With a data directory it is written when the outbox is full, a reader
-    /// comes to the end, or [`Self::flush`] is called; that may fail, and then `flush` says so.
+    /// waits or finds nothing more, or [`Self::flush`] is called; that may fail, and then `flush` says so.
     pub(crate) fn append(
         &self,
         record: &mut OutputRecord,

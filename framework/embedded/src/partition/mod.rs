@@ -122,8 +122,8 @@ impl Partition {
 
     /// Expires and compacts what is due at `now`.
     pub(crate) fn maintain(&self, now: Timestamp) {
-        let _only = self.cleaner.lock();
         self.changing(|state| state.write_out(&self.id));
+        let _only = self.cleaner.lock();
         self.expire(now);
         self.compact(now, 0.0);
     }

@@ -45,14 +45,18 @@ impl Partition {
         signal: &Arc<Signal>,
     ) -> Result<Step, BrokerError> {
         let mut state = self.state.lock();
-        if position < state.readable_end() {
-            return self.look(&mut state, position, room, into, signal);
+        let step = self.look(&state, position, room, into);
+        if matches!(step, Ok(Step::Chunk(..) | Step::Copied)) {
+            return step;
         }
-        // A reader at the end is what an outbox is written out for. Under the same lock, or a record that slipped in
-        // between would lie there while the reader waits.
+        // A reader that finds nothing is what an outbox is written out for. Under the same lock, or a record that
+        // slipped in between would lie there while the reader waits.
         state.write_out(&self.id);
         let waiters = self.publish(&mut state);
-        let step = self.look(&mut state, position, room, into, signal);
+        let step = self.look(&state, position, room, into);
+        if matches!(step, Ok(Step::End(_))) {
+            state.wait(signal);
+        }
         drop(state);
         signal::wake(waiters);
         step
@@ -60,11 +64,10 @@ impl Partition {
 
     fn look(
         &self,
-        state: &mut State,
+        state: &State,
         position: Offset,
         room: usize,
         into: &mut Vec<LogRecord>,
-        signal: &Arc<Signal>,
     ) -> Result<Step, BrokerError> {
         let (low, high) = (state.low(), state.readable_end());
         if !(low..=high).contains(&position) {
@@ -73,10 +76,7 @@ impl Partition {
         match state.piece_at(position) {
             Some(Piece::Finished(chunk)) => return Ok(Step::Chunk(Arc::clone(chunk), high)),
             Some(Piece::Tail(records)) => copy(records, position, high, room, into),
-            None => {
-                state.wait(signal);
-                return Ok(Step::End(high));
-            }
+            None => return Ok(Step::End(high)),
         }
         Ok(Step::Copied)
     }

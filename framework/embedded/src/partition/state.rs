@@ -142,6 +142,10 @@ impl State {
     /// Closes the active segment and starts the next one, which takes what is still in the outbox.
     pub(super) fn roll(&mut self) -> io::Result<()> {
         let base = self.active.end;
+        if base == self.active.base {
+            // Nothing was ever appended to it: it is the next segment already, file and all.
+            return Ok(());
+        }
         if let Some(outbox) = &mut self.outbox {
             outbox.roll(base)?;
         }

@@ -134,3 +134,24 @@ fn appends_compact_only_when_enough_is_new() {
     log.maintain(ms(1_000_030));
     assert_eq!(content(&log, "t").len(), 11, "unless somebody asks");
 }
+
+/// A record that waits to be written follows a gap that reaches to the end of what is written.
+#[test]
+fn a_reader_in_a_gap_gets_what_is_not_written_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = HandClock::at(1_000_000);
+    let options = Options { check_interval: Duration::from_millis(10), ..Options::default() };
+    let log = EmbeddedLog::open_with_options(dir.path(), options, clock.clone()).unwrap();
+    create(&log, "t", 1, &[COMPACT, ("segment.bytes", "4"), ("delete.retention.ms", "0")]);
+    fill(&log, &[("a", ""), ("b", ""), ("c", ""), ("d", "")]);
+    let mut producer = log.producer().unwrap();
+    let mut reader = reader(&log, &partition("t", 0), 0);
+    // The first append closes the segment and compacts it, the second drops its tombstones.
+    for (key, value) in [("e", "1"), ("f", "")] {
+        clock.advance(10);
+        producer.send(record("t", key, value, 1_000_000)).unwrap();
+    }
+    let mut records = Vec::new();
+    assert_eq!(reader.poll(10, &mut records).unwrap(), 2);
+    assert_eq!(words(&records), ["4 e=1", "5 f=-"]);
+}
