@@ -172,10 +172,19 @@ fn a_dropped_reader_is_not_woken() {
 
 #[test]
 fn readers_and_writers_on_many_threads_lose_nothing() {
+    read_and_write_on_many_threads(&log().0);
+}
+
+#[test]
+fn readers_and_writers_on_many_threads_lose_nothing_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    read_and_write_on_many_threads(&EmbeddedLog::open(dir.path(), HandClock::at(1_000_000)).unwrap());
+}
+
+fn read_and_write_on_many_threads(log: &EmbeddedLog) {
     const WRITERS: usize = 3;
     const N: usize = 20_000;
-    let (log, _) = log();
-    create(&log, "t", 1, &[("segment.bytes", "50000"), ("retention.ms", "-1")]);
+    create(log, "t", 1, &[("segment.bytes", "50000"), ("retention.ms", "-1")]);
     let read = |log: &EmbeddedLog| {
         let (send, receive) = std::sync::mpsc::channel();
         let waker = Arc::new(move || _ = send.send(()));
@@ -189,9 +198,8 @@ fn readers_and_writers_on_many_threads_lose_nothing() {
         words(&records)
     };
     std::thread::scope(|scope| {
-        let readers: Vec<_> = (0..2).map(|_| scope.spawn(|| read(&log))).collect();
+        let readers: Vec<_> = (0..2).map(|_| scope.spawn(|| read(log))).collect();
         for writer in 0..WRITERS {
-            let log = &log;
             scope.spawn(move || {
                 let mut producer = log.producer().unwrap();
                 (0..N).for_each(|i| producer.send(record("t", &writer.to_string(), &i.to_string(), 0)).unwrap());

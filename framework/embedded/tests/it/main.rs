@@ -6,6 +6,7 @@ mod compaction;
 mod contract;
 mod crash;
 mod data_dir;
+mod group_model;
 mod groups;
 mod log;
 mod model;
