@@ -7,7 +7,7 @@ use std::time::Duration;
 use nowfold_core::query::{QueryError, StoreHub};
 use nowfold_core::serde::{Produced, SerdeEnv};
 use nowfold_core::time::Clock;
-use nowfold_core::topology::{Topology, TopicRole};
+use nowfold_core::topology::{TopicRole, Topology};
 use nowfold_embedded::EmbeddedLog;
 use nowfold_operators::Features;
 use nowfold_runtime::broker::{Broker, TopicSpec};
@@ -64,7 +64,8 @@ impl Streams {
                 Some(metrics) => app.metrics(move || (metrics.0)()),
                 None => app,
             };
-            let server = nowfold_serve::Server::start(address, app).map_err(|error| Error::Http { cause: error.to_string() })?;
+            let server =
+                nowfold_serve::Server::start(address, app).map_err(|error| Error::Http { cause: error.to_string() })?;
             self.server = Some(server);
         }
         Ok(self)
@@ -101,7 +102,9 @@ impl Streams {
     /// [`QueryError::UnknownStore`].
     pub fn features(&self, store: &str) -> Result<Features, QueryError> {
         let (hub, clock) = (self.inner.hub(), self.inner.clock());
-        hub.with_store(store, |name, _| Features::new(hub.clone(), clock, name.clone()).pausing_with(Arc::new(std::thread::sleep)))
+        hub.with_store(store, |name, _| {
+            Features::new(hub.clone(), clock, name.clone()).pausing_with(Arc::new(std::thread::sleep))
+        })
     }
 
     /// A producer of typed records for a topic.

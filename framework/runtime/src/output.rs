@@ -1,13 +1,15 @@
 //! What tasks produce, on its way to the broker, and what becomes of records that are refused.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
 use metrics::Counter;
-use nowfold_core::failure::{Failure, Stage, TaskFailure, Verdict};
+use nowfold_core::failure::{Failure, Stage, TaskFailure, Verdict, dead_letter};
 use nowfold_core::names::TopicPartition;
-use nowfold_core::record::{LogRecord, OutputRecord, TimestampType};
+use nowfold_core::processor::ChangelogWrite;
+use nowfold_core::record::{Headers, LogRecord, OutputRecord, TimestampType};
+use nowfold_core::time::Timestamp;
 use nowfold_core::topology::Topology;
 
 use super::broker::{DeliveryFailure, Producer};
@@ -19,6 +21,8 @@ pub(crate) struct Outbox {
     producer: Box<dyn Producer>,
     topology: Topology,
     records_out: HashMap<String, Counter>,
+    /// Records that the producer could not take yet, with the verdict on their refusal.
+    waiting: VecDeque<(OutputRecord, Verdict)>,
 }
 
 impl fmt::Debug for Outbox {
@@ -29,7 +33,7 @@ impl fmt::Debug for Outbox {
 
 impl Outbox {
     pub(crate) fn new(producer: Box<dyn Producer>, topology: Topology) -> Self {
-        Self { producer, topology, records_out: HashMap::new() }
+        Self { producer, topology, records_out: HashMap::new(), waiting: VecDeque::new() }
     }
 
     /// Queues the effects of a task in the order in which they arose.
@@ -38,44 +42,57 @@ impl Outbox {
         for (reason, n) in effects.take_counts() {
             metrics::counter!("nowfold_records_dropped_total", "reason" => reason).increment(n);
         }
-        let partition = runner.id().partition;
-        let changelog = effects.changelog.into_iter().filter_map(|write| {
-            let topic = runner.changelog_topic(&write.store)?;
-            let (key, value, timestamp) = (Some(write.key), write.value, nowfold_core::time::Timestamp::from_millis(0));
-            let headers = nowfold_core::record::Headers::new();
-            Some(OutputRecord { topic, partition: Some(partition), key, value, timestamp, headers })
-        });
-        let records = changelog.chain(effects.outputs).chain(effects.dead_letters);
+        effects.dead_letters.iter().for_each(count_dead_letter);
         let verdict = runner.default_verdict();
-        for record in records.collect::<Vec<_>>() {
-            self.send(record, verdict)?;
-        }
-        Ok(())
+        let changelog = effects.changelog.into_iter().filter_map(|write| changelog_record(runner, write));
+        let records = changelog.chain(effects.outputs).chain(effects.dead_letters);
+        self.waiting.extend(records.map(|record| (record, verdict)));
+        self.drain().map(|_| ())
     }
 
-    /// Queues one record; one that is refused at once is judged at once.
-    pub(crate) fn send(&mut self, record: OutputRecord, default: Verdict) -> Result<(), RuntimeError> {
-        self.count_out(&record);
-        match self.producer.send(record) {
-            Ok(()) => Ok(()),
-            Err(failure) => self.judge(failure, default),
+    /// Hands what waits to the producer; false when the producer cannot take all of it now. Then no task may go on.
+    pub(crate) fn drain(&mut self) -> Result<bool, RuntimeError> {
+        while let Some((record, default)) = self.waiting.pop_front() {
+            self.count_out(&record);
+            match self.producer.send(record) {
+                Ok(()) => {}
+                Err(failure) if failure.error.is_retriable() => {
+                    tracing::warn!(error = %failure.error, "the broker takes no records; processing waits");
+                    self.waiting.push_front((failure.record, default));
+                    return Ok(false);
+                }
+                Err(failure) => self.judge(failure, default)?,
+            }
         }
+        Ok(true)
     }
 
-    /// Waits until everything queued is stored or judged.
-    pub(crate) fn flush(&mut self, timeout: Duration) -> Result<(), RuntimeError> {
+    /// Waits until everything queued is stored or judged; false when some of it is still on its way after `timeout`.
+    pub(crate) fn flush(&mut self, timeout: Duration) -> Result<bool, RuntimeError> {
         let default = if self.topology.dead_letter_topic().is_some() { Verdict::DeadLetter } else { Verdict::Fail };
-        loop {
-            let failures = self.producer.flush(timeout)?;
+        while self.drain()? {
+            let failures = match self.producer.flush(timeout) {
+                Ok(failures) => failures,
+                Err(error) if error.is_retriable() => {
+                    tracing::warn!(%error, "outputs are not stored yet; their offsets wait");
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+            };
             if failures.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
             failures.into_iter().try_for_each(|failure| self.judge(failure, default))?;
         }
+        Ok(false)
     }
 
     fn judge(&mut self, failed: DeliveryFailure, default: Verdict) -> Result<(), RuntimeError> {
         let DeliveryFailure { record, error } = failed;
+        if error.is_retriable() {
+            self.waiting.push_back((record, default));
+            return Ok(());
+        }
         let source = TopicPartition { topic: record.topic.clone(), partition: record.partition.unwrap_or(-1) };
         let cause = error.to_string();
         let refused = as_log_record(record);
@@ -92,10 +109,10 @@ impl Outbox {
                 metrics::counter!("nowfold_records_dropped_total", "reason" => "produce").increment(1);
                 Ok(())
             }
-            (Verdict::DeadLetter, Some(topic)) if !error.is_retriable() => {
+            (Verdict::DeadLetter, Some(topic)) => {
                 tracing::warn!(cause, topic = %source.topic, "a record is refused and becomes a dead letter");
-                let letter = failure.to_dead_letter(&topic);
-                self.send(letter, Verdict::Fail)
+                self.waiting.push_back((failure.to_dead_letter(&topic), Verdict::Fail));
+                Ok(())
             }
             _ => {
                 let (node, offset) = (failure.node.to_owned(), refused.offset);
@@ -113,6 +130,23 @@ impl Outbox {
         counter.increment(1);
         self.records_out.insert(topic, counter);
     }
+}
+
+fn count_dead_letter(letter: &OutputRecord) {
+    let stage = letter.headers.last(dead_letter::STAGE).and_then(|header| header.value.clone());
+    let stage = stage.map_or_else(String::new, |stage| String::from_utf8_lossy(&stage).into_owned());
+    metrics::counter!("nowfold_dead_letters_total", "stage" => stage).increment(1);
+}
+
+fn changelog_record(runner: &Runner, write: ChangelogWrite) -> Option<OutputRecord> {
+    Some(OutputRecord {
+        topic: runner.changelog_topic(&write.store)?,
+        partition: Some(runner.id().partition),
+        key: Some(write.key),
+        value: write.value,
+        timestamp: Timestamp::from_millis(0),
+        headers: Headers::new(),
+    })
 }
 
 fn as_log_record(record: OutputRecord) -> LogRecord {

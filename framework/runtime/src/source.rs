@@ -47,9 +47,12 @@ impl Source {
         let partition = TopicPartition { topic: topic.topic.clone(), partition: task.id().partition };
         let opened_at = broker.watermarks(&partition)?;
         let committed = broker.committed(group, std::slice::from_ref(&partition))?.pop().flatten();
-        let beginning = beginning(topic.start, opened_at, committed.map(|committed| committed.offset));
+        let committed = committed.map(|committed| committed.offset);
+        let beginning = beginning(topic.start, opened_at, committed);
         let reader = broker.reader(&partition, beginning.position, waker)?;
         task.begin(&partition, beginning.position, beginning.replay_until);
+        // What lies behind the committed offset had no effects yet: its dead letters, say, must not be lost.
+        //task.effects_from(&partition, committed.unwrap_or(opened_at.low));
         let labels = [("topic", partition.topic.to_string()), ("partition", partition.partition.to_string())];
         Ok(Self {
             start: topic.start,

@@ -286,7 +286,9 @@ fn spawn_worker(
         reports,
         outbox,
         runners: Vec::new(),
+        unopened: Vec::new(),
         last_commit: Instant::now(),
+        retry_at: None,
     };
     let thread = spawn(&format!("nowfold-worker-{i}"), move || worker.run())?;
     Ok(WorkerHandle { commands, signal, thread })

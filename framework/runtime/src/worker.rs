@@ -21,6 +21,9 @@ use super::status::TaskStatus;
 /// How long an idle worker sleeps at most: lag stays known for longer than this.
 const IDLE: Duration = Duration::from_millis(100);
 
+/// How long a worker waits after the broker did not answer.
+const RETRY: Duration = Duration::from_millis(200);
+
 /// What the coordinator asks of a worker.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -66,7 +69,11 @@ pub(crate) struct Worker {
     pub(crate) reports: Sender<Report>,
     pub(crate) outbox: Outbox,
     pub(crate) runners: Vec<Runner>,
+    /// Tasks that could not be opened because the broker did not answer.
+    pub(crate) unopened: Vec<(TaskId, Arc<TaskStatus>)>,
     pub(crate) last_commit: Instant,
+    /// When to try again what the broker did not answer.
+    pub(crate) retry_at: Option<Instant>,
 }
 
 impl Worker {
@@ -99,10 +106,7 @@ impl Worker {
     /// Carries out a command; true when the worker must end.
     fn obey(&mut self, command: Command) -> Result<bool, RuntimeError> {
         match command {
-            Command::Open(id, status) => {
-                let waker = self.signal.waker();
-                self.runners.push(Runner::open(&self.around, id, status, &waker)?);
-            }
+            Command::Open(id, status) => self.open(id, status)?,
             Command::Finish(ids) => self.finish(&ids)?,
             Command::Drop(ids) => self.take(&ids).into_iter().for_each(Runner::close),
             Command::Stop { deadline } => {
@@ -113,11 +117,44 @@ impl Worker {
         Ok(false)
     }
 
+    fn open(&mut self, id: TaskId, status: Arc<TaskStatus>) -> Result<(), RuntimeError> {
+        let waker = self.signal.waker();
+        match Runner::open(&self.around, id, status.clone(), &waker) {
+            Ok(runner) => self.runners.push(runner),
+            Err(error) if error.is_retriable() => {
+                tracing::warn!(%error, task = %id, "the task cannot be opened yet");
+                self.unopened.push((id, status));
+                self.retry_at = Some(Instant::now() + RETRY);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Processes one batch of each task; while the broker is away, nothing.
     fn step(&mut self) -> Result<usize, RuntimeError> {
+        if self.retry_at.is_some_and(|at| Instant::now() < at) {
+            return Ok(0);
+        }
+        self.retry_at = None;
+        for (id, status) in std::mem::take(&mut self.unopened) {
+            self.open(id, status)?;
+        }
         let now = self.clock.now();
         let mut moved = 0;
         for runner in &mut self.runners {
-            moved += runner.step(now, self.config.batch)?;
+            if !self.outbox.drain()? {
+                self.retry_at = Some(Instant::now() + RETRY);
+                break;
+            }
+            match runner.step(now, self.config.batch) {
+                Ok(n) => moved += n,
+                Err(error) if error.is_retriable() => {
+                    tracing::warn!(%error, task = %runner.id(), "trying again");
+                    self.retry_at = Some(Instant::now() + RETRY);
+                }
+                Err(error) => return Err(error),
+            }
             self.outbox.put(runner)?;
         }
         Ok(moved)
@@ -130,7 +167,9 @@ impl Worker {
             return Ok(());
         }
         let started = Instant::now();
-        self.outbox.flush(self.config.flush_timeout)?;
+        if !self.outbox.flush(self.config.flush_timeout)? {
+            return Ok(());
+        }
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
         let commits = offsets.into_iter().map(to_commit).collect();
         if self.reports.send(Report::Commit(commits, reply)).is_err() {
@@ -147,15 +186,17 @@ impl Worker {
     }
 
     fn take(&mut self, ids: &[TaskId]) -> Vec<Runner> {
+        self.unopened.retain(|(id, _)| !ids.contains(id));
         let (taken, kept) = self.runners.drain(..).partition(|runner| ids.contains(&runner.id()));
         self.runners = kept;
         taken
     }
 
+    /// Hands back tasks; their offsets only when all that they produced is stored.
     fn finish(&mut self, ids: &[TaskId]) -> Result<(), RuntimeError> {
-        self.outbox.flush(self.config.flush_timeout)?;
+        let stored = self.outbox.flush(self.config.flush_timeout)?;
         let leaving = self.take(ids);
-        let offsets = leaving.iter().flat_map(Runner::offsets).map(to_commit).collect();
+        let offsets = leaving.iter().filter(|_| stored).flat_map(Runner::offsets).map(to_commit).collect();
         leaving.into_iter().for_each(Runner::close);
         let _ = self.reports.send(Report::Finished(offsets));
         Ok(())
@@ -172,9 +213,9 @@ impl Worker {
             self.outbox.put(runner)?;
         }
         let drained = Instant::now();
-        self.outbox.flush(deadline.saturating_duration_since(drained).max(Duration::from_millis(100)))?;
+        let stored = self.outbox.flush(deadline.saturating_duration_since(drained).max(Duration::from_millis(100)))?;
         let times = StopTimes { drain: drained - started, flush: drained.elapsed() };
-        let offsets = self.runners.iter().flat_map(Runner::offsets).map(to_commit).collect();
+        let offsets = self.runners.iter().filter(|_| stored).flat_map(Runner::offsets).map(to_commit).collect();
         let _ = self.reports.send(Report::Stopped(offsets, times));
         Ok(())
     }
