@@ -65,9 +65,8 @@ fn a_data_directory_survives_a_close_and_input_is_not_mapped_twice() {
     let app = start(Config::embedded().data_dir(dir.path()));
     await_count(&app, "m", 500);
     let actions = app.embedded_log().unwrap();
-    let stored: usize = (0..4)
-        .map(|p| actions.records(&nowfold::core::names::TopicPartition::new("actions", p)).unwrap().len())
-        .sum();
+    let stored: usize =
+        (0..4).map(|p| actions.records(&nowfold::core::names::TopicPartition::new("actions", p)).unwrap().len()).sum();
     assert_eq!(stored, 500, "the committed offsets were kept");
     app.close().unwrap();
 }
@@ -136,4 +135,32 @@ fn input_goes_on_from_the_commit_after_a_crash_of_the_commit() {
     send(&app, &clicks);
     await_count(&app, "m", 300);
     app.close().unwrap();
+}
+
+/// The actions topic is replayed at every start, but what nobody has seen yet is not silent.
+#[test]
+fn an_unreadable_action_that_came_while_the_application_was_down_becomes_one_dead_letter() {
+    let dir = tempfile::tempdir().unwrap();
+    start(Config::embedded().data_dir(dir.path())).close().unwrap();
+    let mut offline = Config::embedded().data_dir(dir.path());
+    let mut producer = offline.broker().unwrap().producer().unwrap();
+    let value = Some("not an action".into());
+    let (topic, key, timestamp) = ("actions".into(), Some("m".into()), Timestamp::from_millis(now_ms()));
+    producer
+        .send(OutputRecord { topic, partition: Some(0), key, value, timestamp, headers: Default::default() })
+        .unwrap();
+    producer.flush(PATIENCE).unwrap();
+    drop((producer, offline));
+    for _ in 0..2 {
+        let app = start(Config::embedded().data_dir(dir.path()));
+        let log = app.embedded_log().unwrap();
+        let letters = nowfold::core::names::TopicPartition::new("job-feed-dead-letters", 0);
+        let began = Instant::now();
+        while log.records(&letters).unwrap().is_empty() {
+            assert!(began.elapsed() < PATIENCE, "no dead letter; {}", app.state());
+            std::thread::yield_now();
+        }
+        assert_eq!(log.records(&letters).unwrap().len(), 1);
+        app.close().unwrap();
+    }
 }

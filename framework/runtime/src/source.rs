@@ -52,7 +52,7 @@ impl Source {
         let reader = broker.reader(&partition, beginning.position, waker)?;
         task.begin(&partition, beginning.position, beginning.replay_until);
         // What lies behind the committed offset had no effects yet: its dead letters, say, must not be lost.
-        //task.effects_from(&partition, committed.unwrap_or(opened_at.low));
+        task.effects_from(&partition, committed.unwrap_or(opened_at.low));
         let labels = [("topic", partition.topic.to_string()), ("partition", partition.partition.to_string())];
         Ok(Self {
             start: topic.start,

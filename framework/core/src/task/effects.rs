@@ -27,6 +27,11 @@ pub(super) struct Mark {
 }
 
 impl Effects {
+    /// No effects yet, with room for as many outputs as the last batch had.
+    pub(super) fn with_room_for(n_outputs: usize) -> Self {
+        Self { outputs: Vec::with_capacity(n_outputs), ..Self::default() }
+    }
+
     /// Where the next effects will stand.
     pub(super) fn mark(&self) -> Mark {
         Mark { outputs: self.outputs.len(), dead_letters: self.dead_letters.len(), changelog: self.changelog.len() }

@@ -223,13 +223,18 @@ impl Task {
 
     /// What processing asked for since the last call, to be applied in order.
     pub fn take_effects(&mut self) -> Effects {
-        std::mem::take(&mut self.shared.effects)
+        let n_outputs = self.shared.effects.outputs.len();
+        std::mem::replace(&mut self.shared.effects, Effects::with_room_for(n_outputs))
     }
 
     /// The next offset of every source that moved since [`committed`](Self::committed). Commit them only after all
-    /// effects taken so far are stored. Event logs are included, for lag tools only.
+    /// effects taken so far are stored. Event logs are included, for lag tools and for [`effects_from`](Self::effects_from).
+    /// A source that reads again what was committed before is left out until it is past that.
     pub fn offsets(&self) -> Vec<(TopicPartition, Offset)> {
-        let moved = self.queues.iter().filter(|queue| queue.dirty);
+        let moved = self
+            .queues
+            .iter()
+            .filter(|queue| queue.dirty && !queue.next_offset.is_some_and(|next| queue.is_silent(next)));
         moved.filter_map(|queue| Some((queue.partition.clone(), queue.next_offset?))).collect()
     }
 

@@ -176,3 +176,20 @@ fn effects_begin_where_the_shell_says_though_the_store_is_still_being_rebuilt() 
     let effects = task.take_effects();
     assert_eq!((effects.outputs.len(), effects.dead_letters.len(), effects.counts()["late_dropped"]), (1, 1, 1));
 }
+
+/// A shell may commit at any time; a crash after that must not make old records look new.
+#[test]
+fn a_rebuild_never_takes_committed_offsets_back() {
+    let driver = event_log();
+    let topology = driver.topology();
+    let mut task = nowfold_core::task::Task::new(&topology, &topology.subtopologies()[0], 0, |_| 1);
+    let source = TopicPartition::new("in", 0);
+    pipe(&driver, &[("k", "a"), ("k", "b"), ("k", "c")]);
+    task.begin(&source, 0, Some(3));
+    task.effects_from(&source, 2);
+    task.add(&source, driver.records("in").into_iter().map(|stored| stored.record));
+    for expected in [vec![], vec![(source.clone(), 2)], vec![(source.clone(), 3)]] {
+        task.process(at(0), 1).unwrap();
+        assert_eq!(task.offsets(), expected);
+    }
+}

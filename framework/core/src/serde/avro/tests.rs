@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use apache_avro::writer::datum::GenericDatumWriter;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
@@ -153,6 +154,18 @@ fn every_kind_of_value_survives_the_round_trip() {
         assert_eq!(bytes[..2], [0xc3, 1]);
         assert_eq!(read::<Wide>(&schema, &schema, &bytes).unwrap(), value);
     }
+}
+
+#[test]
+fn arrays_and_maps_in_several_blocks_are_read_whole() {
+    let (schema, mut value) = (wide_schema(), wide());
+    value.counts = (0..50).map(|i| (format!("key {i}"), i)).collect();
+    let parsed = apache_avro::Schema::parse_str(&schema).unwrap();
+    let writer = GenericDatumWriter::builder(&parsed).target_block_size(8).build().unwrap();
+    let mut bytes = write(&schema, &value)[..10].to_vec();
+    writer.write_ser(&mut bytes, &value).unwrap();
+    assert_ne!(bytes, write(&schema, &value));
+    assert_eq!(read::<Wide>(&schema, &schema, &bytes.into()).unwrap(), value);
 }
 
 #[derive(Serialize, Deserialize, Debug, PartialEq)]
