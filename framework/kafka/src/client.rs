@@ -121,10 +121,11 @@ fn defaults(kind: Kind) -> &'static [(&'static str, &'static str)] {
         ("client.id", "nowfold"),
         ("socket.nagle.disable", "true"),
         ("reconnect.backoff.max.ms", "1000"),
-        // A partition whose queue is full is looked at again after this long; librdkafka's own second would stall it.
-        ("fetch.queue.backoff.ms", "5"),
-        // A partition that joins, or whose queue has room again, waits for the end of the running fetch.
-        ("fetch.wait.max.ms", "100"),
+        // A consumer has one fetch under way per broker. A partition that joins, or whose queue has room again, waits for
+        // its end; where the other partitions are idle that is this long. Measured with seven idle neighbours, 362 B
+        // records: 0.8 M records/s at 20 ms and 2 ms, 0.09 M at librdkafka's 500 ms.
+        ("fetch.wait.max.ms", "20"),
+        ("fetch.queue.backoff.ms", "2"),
         // Both limits hold for each partition, since each has a queue of its own.
         ("queued.min.messages", "10000"),
         ("queued.max.messages.kbytes", "4096"),

@@ -23,6 +23,7 @@
 mod admin;
 mod broker;
 mod client;
+mod committer;
 mod config;
 mod convert;
 mod error;

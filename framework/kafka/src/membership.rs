@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 use nowfold_core::names::TopicName;
 use nowfold_runtime::broker::BrokerError;
 use nowfold_runtime::membership::{Membership, MembershipEvent, OffsetCommit};
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
-use rdkafka::{Offset, TopicPartitionList};
 
 use crate::client;
+use crate::committer::{self, Committer};
 use crate::config::{GroupProtocol, KafkaConfig};
 use crate::error;
 use crate::member::{self, MemberConsumer, Membering, News, Shared};
+use crate::pump;
 
 /// How long a commit is tried again while the group is between two generations.
 const BETWEEN_GENERATIONS: Duration = Duration::from_secs(2);
@@ -26,11 +28,11 @@ const RETRY: Duration = Duration::from_millis(20);
 ///
 /// Dropping it without [`Membership::leave`] leaves the group as well, in the background.
 pub(crate) struct KafkaMembership {
-    /// `None` once it leaves: the thread then owns the last handle, and closes it.
-    consumer: Option<Arc<MemberConsumer>>,
+    /// `None` once it leaves. Its thread and the member's own the only handles of the client; the last closes it.
+    committer: Option<Committer>,
     shared: Arc<Shared>,
     news: Receiver<News>,
-    /// Ends when the thread has closed the member.
+    /// Ends when the member is closed.
     closed: Receiver<()>,
     /// The number of the change that the owner has not released yet.
     held: Option<u64>,
@@ -43,20 +45,21 @@ impl KafkaMembership {
         let (sender, news) = mpsc::channel();
         let role = Membering { shared: Arc::clone(&shared), news: sender };
         let mut consumer: MemberConsumer = client::create(config, &settings(config, group), role)?;
-        crate::pump::ring_on_events(&mut consumer, &shared.bell);
+        pump::ring_on_events(&mut consumer, &shared.bell);
         let consumer = Arc::new(consumer);
         let joining = || format!("join group {group:?}");
         let names: Vec<_> = topics.iter().map(TopicName::as_str).collect();
         consumer.subscribe(&names).map_err(|error| error::failed(joining(), &error))?;
         let (open, closed) = mpsc::channel::<()>();
-        let (served, state) = (Arc::clone(&consumer), Arc::clone(&shared));
+        let committer = Committer::start(Arc::clone(&consumer), open.clone(), config.request_timeout)?;
+        let served = Arc::clone(&shared);
         let serve = move || {
-            let _open = open;
-            member::serve(served, &state);
+            member::serve(consumer, &served);
+            drop(open);
         };
         let thread = std::thread::Builder::new().name("kafka-member".into()).spawn(serve);
         thread.map_err(|error| BrokerError::Fatal { operation: joining(), cause: error.to_string() })?;
-        Ok(Self { consumer: Some(consumer), shared, news, closed, held: None, failed: None })
+        Ok(Self { committer: Some(committer), shared, news, closed, held: None, failed: None })
     }
 
     fn take(&mut self, news: News) -> Result<MembershipEvent, BrokerError> {
@@ -72,24 +75,16 @@ impl KafkaMembership {
         }
     }
 
-    fn commit_once(&self, list: &TopicPartitionList) -> Result<(), Option<Code>> {
-        let Some(consumer) = &self.consumer else { return Err(None) };
-        consumer.commit(list, CommitMode::Sync).map_err(|error| error::code(&error))
-    }
-
-    fn refused(&self, code: Option<Code>) -> BrokerError {
-        match code {
-            Some(code) if error::is_fenced(code) => self.shared.fenced(code.to_string()),
-            code => {
-                let code = code.unwrap_or(Code::Unknown);
-                let operation = format!("commit offsets of group {:?}", self.shared.group);
-                error::failed(operation, &rdkafka::error::KafkaError::ConsumerCommit(code))
-            }
+    fn refused(&self, code: Code) -> BrokerError {
+        if error::is_fenced(code) {
+            return self.shared.fenced(code.to_string());
         }
+        let operation = format!("commit offsets of group {:?}", self.shared.group);
+        error::failed(operation, &KafkaError::ConsumerCommit(code))
     }
 
     fn let_go(&mut self) {
-        self.consumer = None;
+        self.committer = None;
         self.shared.leave();
     }
 }
@@ -120,23 +115,25 @@ impl Membership for KafkaMembership {
     }
 
     fn release(&mut self) -> Result<(), BrokerError> {
+        self.committer.as_mut().map_or(Ok(()), Committer::settle)?;
         self.held.take().map_or(Ok(()), |number| self.shared.release(number))
     }
 
-    /// Waits for the broker. While the group is between two generations the commit is tried again for up to 2 s: until
-    /// the next release nobody else can own what this member owns, so the newer generation is as good.
+    /// Waits for the coordinator's answer, no longer than [`KafkaConfig::request_timeout`]. While the group is between
+    /// two generations the commit is tried again for up to 2 s: until the next release nobody else can own what this
+    /// member owns, so the newer generation is as good.
     fn commit(&mut self, offsets: &[OffsetCommit]) -> Result<(), BrokerError> {
         if offsets.is_empty() {
             return Ok(());
         }
-        let list = commit_list(offsets)?;
+        let list = committer::list(offsets)?;
         let start = Instant::now();
         loop {
             self.shared.check_not_fenced(self.held)?;
-            match self.commit_once(&list) {
+            let answer = self.committer.as_mut().map_or(Ok(Ok(())), |committer| committer.commit(&list))?;
+            match answer {
                 Ok(()) => return Ok(()),
-                Err(Some(Code::StaleMemberEpoch | Code::RebalanceInProgress))
-                    if start.elapsed() < BETWEEN_GENERATIONS => {}
+                Err(Code::StaleMemberEpoch | Code::RebalanceInProgress) if start.elapsed() < BETWEEN_GENERATIONS => {}
                 Err(code) => return Err(self.refused(code)),
             }
             std::thread::sleep(RETRY);
@@ -192,19 +189,4 @@ fn settings(config: &KafkaConfig, group: &str) -> Vec<(&'static str, String)> {
     }
     settings.extend(config.instance_id.iter().map(|id| ("group.instance.id", id.clone())));
     settings
-}
-
-fn commit_list(offsets: &[OffsetCommit]) -> Result<TopicPartitionList, BrokerError> {
-    let mut list = TopicPartitionList::with_capacity(offsets.len());
-    for commit in offsets {
-        let mut element = list.add_partition(commit.partition.topic.as_str(), commit.partition.partition);
-        element.set_offset(Offset::Offset(commit.offset)).map_err(|_| BrokerError::Fatal {
-            operation: format!("commit offset {} of {}", commit.offset, commit.partition),
-            cause: "an offset is not negative".into(),
-        })?;
-        if !commit.metadata.is_empty() {
-            element.set_metadata(&commit.metadata);
-        }
-    }
-    Ok(list)
 }
