@@ -7,12 +7,13 @@
 //! 100,000 actors with five actions each of 64-element embeddings (shared by 2,000 objects), three features over five
 //! windows, all asked for. Queries and records are sent on a fixed schedule, whatever came of those before; a latency
 //! counts from the time when its query was due, so that a stall shows in every query that it delayed ("due"). The time
-//! from writing the request to reading its answer ("sent") leaves out how late the client itself woke up.
+//! from writing the request to reading its answer ("sent") leaves out how late the client itself woke up. Before, the same
+//! schedule asks a thread that knows one answer of the same length by heart: the floor of this machine at this moment.
 
 #![expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a panic ends the run")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -50,7 +51,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let stop = stop.clone();
         move || worker.run(records, &stop)
     });
-    let address = server.address();
+    run("floor", floor(server.address())?, queries, seconds)?;
+    run("server", server.address(), queries, seconds)?;
+    stop.store(true, Ordering::Relaxed);
+    let written = writer.join().map_err(|_| "the writer panicked")?;
+    println!("{written} records written meanwhile");
+    Ok(())
+}
+
+/// Asks from all clients at once and prints how long it took.
+fn run(what: &str, address: SocketAddr, queries: u32, seconds: u32) -> Result<(), Box<dyn std::error::Error>> {
     let each = queries / CLIENTS;
     let clients: Vec<_> = (0..CLIENTS).map(|id| thread::spawn(move || ask(address, id, each, seconds))).collect();
     let (mut due, mut sent) = (Vec::new(), Vec::new());
@@ -59,11 +69,41 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         due.extend(client_due);
         sent.extend(client_sent);
     }
-    stop.store(true, Ordering::Relaxed);
-    let written = writer.join().map_err(|_| "the writer panicked")?;
-    println!("{} queries and {written} records in {seconds} s", due.len());
+    println!("{what}: {} queries in {seconds} s", due.len());
     print("due", due);
     print("sent", sent);
+    Ok(())
+}
+
+/// A server with a thread for each connection that answers every request with the bytes of one real answer.
+fn floor(server: SocketAddr) -> std::io::Result<SocketAddr> {
+    let mut stream = BufReader::new(TcpStream::connect(server)?);
+    stream.get_mut().write_all(b"GET /v1/actors/member-1/features HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+    let mut body = Vec::new();
+    read(&mut stream, &mut body)?;
+    println!("answers have {} bytes", body.len());
+    let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
+    answer.append(&mut body);
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = answer.clone();
+            thread::spawn(move || repeat(&stream, &answer));
+        }
+    });
+    Ok(address)
+}
+
+fn repeat(stream: &TcpStream, answer: &[u8]) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let (mut reader, mut writer, mut line) = (BufReader::new(stream), stream, String::new());
+    while reader.read_line(&mut line)? > 0 {
+        if line == "\r\n" {
+            writer.write_all(answer)?;
+        }
+        line.clear();
+    }
     Ok(())
 }
 

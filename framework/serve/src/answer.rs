@@ -18,7 +18,7 @@ pub(crate) struct Text {
 
 impl Text {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { bytes: Vec::with_capacity(1_024), limit }
+        Self { bytes: Vec::with_capacity(4_096), limit }
     }
 
     /// Appends text as it is.
