@@ -1,5 +1,7 @@
 //! Tests of nowfold as a whole. One binary, so that it is linked once.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod dependency_rule;
 mod embedded;
 mod kill_nine;

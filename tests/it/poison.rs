@@ -119,7 +119,9 @@ fn a_time_far_ahead_is_quarantined_and_expires_nothing() {
 fn vectors_with_nan_or_of_another_dimension_are_left_out_and_the_action_stays() {
     let driver = driver();
     let actions = driver.input::<String, Action>("actions", ActionCodec::new().pair());
-    for (id, vector) in [("a", vec![1.0, 0.0]), ("b", vec![f32::NAN, 0.0]), ("c", vec![0.0, 0.0, 9.0]), ("d", vec![0.0, 1.0])] {
+    for (id, vector) in
+        [("a", vec![1.0, 0.0]), ("b", vec![f32::NAN, 0.0]), ("c", vec![0.0, 0.0, 9.0]), ("d", vec![0.0, 1.0])]
+    {
         let action = action(id).object_attribute("embedding", vector);
         actions.pipe("m".to_owned(), action, Timestamp::from_millis(h(100))).unwrap();
     }

@@ -46,7 +46,13 @@ pub(super) fn has_history(broker: &dyn Broker) -> anyhow::Result<bool> {
 ///
 /// # Errors
 /// When the broker refuses.
-pub(super) fn write_past(broker: &dyn Broker, env: &SerdeEnv, world: &World, n: u64, now: Timestamp) -> anyhow::Result<()> {
+pub(super) fn write_past(
+    broker: &dyn Broker,
+    env: &SerdeEnv,
+    world: &World,
+    n: u64,
+    now: Timestamp,
+) -> anyhow::Result<()> {
     let mut jobs = Producer::open(broker, env, JOBS, Json::<String, Job>::new())?;
     for (i, job) in world.jobs.iter().enumerate() {
         jobs.send(&format!("job-{i}"), job, now)?;

@@ -56,7 +56,13 @@ fn prepare(
         println!("  history  already in the log");
         return Ok(());
     }
-    println!("  source   {ACTIVITY}  {} partitions  seed={}  {} events of 96 h, then {} ev/s", feed::PARTITIONS, args.seed, args.history, args.rate);
+    println!(
+        "  source   {ACTIVITY}  {} partitions  seed={}  {} events of 96 h, then {} ev/s",
+        feed::PARTITIONS,
+        args.seed,
+        args.history,
+        args.rate
+    );
     feed::write_past(broker, env, world, args.history, nowfold::runtime::SystemClock.now())
 }
 
@@ -77,7 +83,9 @@ fn serve(args: &Args, app: Streams, world: &World, begun: Instant) -> anyhow::Re
         let shown = moment::show(&app, world);
         if shown.is_ok() {
             screen::live(&app, args.rate, &live.sent, &live.freshness, || {
-                stop.load(Ordering::Relaxed) || until.is_some_and(|until| Instant::now() >= until) || app.state().is_final()
+                stop.load(Ordering::Relaxed)
+                    || until.is_some_and(|until| Instant::now() >= until)
+                    || app.state().is_final()
             });
         }
         live.stop.store(true, Ordering::Relaxed);

@@ -84,7 +84,11 @@ pub(super) fn live(app: &Streams, rate: u64, sent: &AtomicU64, freshness: &Fresh
             #[expect(clippy::cast_precision_loss, reason = "shown with no decimals")]
             let per_second = (now_sent - last_sent) as f64 / last.elapsed().as_secs_f64().max(0.001);
             let line = line(app, per_second, rate, freshness);
-            if terminal { print!("\r\x1b[K{line}") } else { println!("{line}") }
+            if terminal {
+                print!("\r\x1b[K{line}")
+            } else {
+                println!("{line}")
+            }
             let _ = std::io::Write::flush(&mut std::io::stdout());
             (last, last_sent) = (Instant::now(), now_sent);
         }
@@ -100,9 +104,9 @@ pub(super) fn live(app: &Streams, rate: u64, sent: &AtomicU64, freshness: &Fresh
 
 fn line(app: &Streams, per_second: f64, rate: u64, freshness: &Freshness) -> String {
     let (actors, bytes) = held(app);
-    let fresh = freshness.percentiles().map_or_else(String::new, |(p50, p99, n)| {
-        format!("  freshness p50 {p50:.1} ms p99 {p99:.1} ms ({n} probes)")
-    });
+    let fresh = freshness
+        .percentiles()
+        .map_or_else(String::new, |(p50, p99, n)| format!("  freshness p50 {p50:.1} ms p99 {p99:.1} ms ({n} probes)"));
     let lag = app.features("activity").ok().and_then(|features| features.of("member-1").ok());
     let lag = lag.map_or_else(|| "unknown".to_owned(), |answer| answer.lag().to_string());
     let megabytes = bytes / (1 << 20);

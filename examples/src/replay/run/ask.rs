@@ -20,13 +20,22 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until every raw line that is out has been mapped and its actions are on their topics, and returns the ends of
 /// these: an answer that includes them includes every line.
-pub(super) fn settle(app: &Streams, raw: &RawTopic, args: &Args, mapping: &CompiledMapping) -> anyhow::Result<Position> {
+pub(super) fn settle(
+    app: &Streams,
+    raw: &RawTopic,
+    args: &Args,
+    mapping: &CompiledMapping,
+) -> anyhow::Result<Position> {
     let broker = app.broker();
     let end = raw.end(broker.as_ref())?;
     let started = Instant::now();
     while committed(broker.as_ref(), app, raw)? < end {
         anyhow::ensure!(!app.state().is_final(), "{}", app.state());
-        anyhow::ensure!(started.elapsed() < PATIENCE, "the pipeline has not processed {end} lines; it is {}", app.state());
+        anyhow::ensure!(
+            started.elapsed() < PATIENCE,
+            "the pipeline has not processed {end} lines; it is {}",
+            app.state()
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
     let mut position = Position::new();

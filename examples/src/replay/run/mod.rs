@@ -1,7 +1,7 @@
 //! `replay` at work: the log, the pipeline, the feed, the questions.
 
-pub mod args;
 mod answers;
+pub mod args;
 mod ask;
 mod pipeline;
 mod place;
@@ -41,7 +41,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let tally = Arc::new(Tally::new(&mapping));
     let app = Streams::start(pipeline::topology(args, &mapping, &tally)?, config)?.wait_running()?;
     let raw = RawTopic::open(broker.as_ref(), args, &mapping)?;
-    let mut replay = Replay { args, mapping: &mapping, app, raw, schedule: Schedule::new(questions), answers: Answers::open(args)? };
+    let mut replay =
+        Replay { args, mapping: &mapping, app, raw, schedule: Schedule::new(questions), answers: Answers::open(args)? };
     let n_lines = replay.feed()?;
     replay.report(&tally, n_lines, started);
     replay.app.close()?;
@@ -99,7 +100,7 @@ impl Replay<'_> {
         let mut plan = FeedPlan::new(lines, |record| mapping.event_time(record), options);
         let mut n = 0;
         self.answer(0)?;
-        while let Some(step) = plan.next() {
+        for step in plan.by_ref() {
             let (step, was_out) = (step?, n < n_out);
             n += 1;
             let complete = step.complete_through;

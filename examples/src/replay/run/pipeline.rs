@@ -19,7 +19,6 @@ use crate::replay::raw::line_of_key;
 /// How far back a store reaches that keeps nothing more.
 const DEFAULT_RETENTION: Duration = hours(97);
 
-
 /// How far back questions to an entry of the mapping may reach.
 pub(super) fn retention(args: &Args, mapping: &CompiledMapping, entry: usize) -> Duration {
     let of_entry = mapping.actions().get(entry).and_then(|actions| actions.retention());
