@@ -1,15 +1,22 @@
 //! A block: consecutive events of one chain, the last of which is a cut unless the block is the chain's newest.
 
+use std::sync::OnceLock;
+
 use super::names::Column;
 use super::partial::{ColumnSum, Partial};
 use super::row::{Key, Order, Row};
 
 /// Events in order. `keys` and `rows` have equal length; a block in a chain is never empty.
+///
+/// The partial is the sums of all columns, always equal to what [`Partial::of`] computes from the events. It comes
+/// into being when a reader needs it or the writer expects one to; appending extends it, any other change forgets it.
 #[derive(Debug, Default)]
 pub(crate) struct Block {
     keys: Vec<Key>,
     rows: Vec<Row>,
-    partial: Option<Box<Partial>>,
+    /// The time of the last event, so that searches over blocks stay within the blocks.
+    last_time: i64,
+    partial: OnceLock<Box<Partial>>,
 }
 
 impl Block {
@@ -39,7 +46,7 @@ impl Block {
     }
 
     pub(crate) fn last_time(&self) -> i64 {
-        self.keys.last().map_or(i64::MIN, |key| key.t)
+        self.last_time
     }
 
     /// Whether its last event is a cut, so that later events belong to another block.
@@ -47,12 +54,16 @@ impl Block {
         self.keys.last().is_some_and(|key| key.is_cut())
     }
 
+    /// Whether its last event also ends a super-block.
+    pub(crate) fn ends_super(&self) -> bool {
+        self.keys.last().is_some_and(|key| key.is_super_cut())
+    }
+
     /// Whether all of its events come before `order`.
     pub(crate) fn is_before(&self, order: Order<'_>) -> bool {
-        match (self.keys.last(), self.rows.last()) {
-            (Some(key), Some(row)) if key.t == order.t => row.order(key.t) < order,
-            (Some(key), _) => key.t < order.t,
-            _ => true,
+        match self.rows.last() {
+            Some(row) if self.last_time == order.t => row.order(order.t) < order,
+            _ => self.last_time < order.t,
         }
     }
 
@@ -68,24 +79,38 @@ impl Block {
         from + ties.take_while(|(key, row)| key.t == order.t && row.order(key.t) < order).count()
     }
 
-    /// Inserts an event; the caller sees to the order, the cuts and the partial.
-    pub(crate) fn insert(&mut self, index: usize, key: Key, row: Row) {
+    /// Inserts an event where its order says and returns its index.
+    pub(crate) fn insert(&mut self, key: Key, row: Row) -> usize {
         if self.keys.len() == self.keys.capacity() {
             let more = (self.keys.len() / 2).clamp(1, 16);
             self.keys.reserve_exact(more);
             self.rows.reserve_exact(more);
         }
+        let order = row.order(key.t);
+        let index = if self.is_before(order) { self.keys.len() } else { self.position(order) };
+        if index < self.keys.len() {
+            self.partial.take();
+        } else if let Some(partial) = self.partial.get_mut() {
+            partial.add(key.t, &row);
+        }
         self.keys.insert(index, key);
         self.rows.insert(index, row);
+        self.settle();
+        index
     }
 
     pub(crate) fn remove(&mut self, index: usize) -> (Key, Row) {
-        (self.keys.remove(index), self.rows.remove(index))
+        let removed = (self.keys.remove(index), self.rows.remove(index));
+        self.changed();
+        removed
     }
 
-    /// Removes and returns the events before `index`.
-    pub(crate) fn remove_front(&mut self, index: usize) -> impl Iterator<Item = (Key, Row)> + '_ {
-        self.keys.drain(..index).zip(self.rows.drain(..index))
+    /// Removes the events before `index` and hands each to `gone`.
+    pub(crate) fn remove_front(&mut self, index: usize, gone: impl FnMut((Key, Row))) {
+        if index > 0 {
+            self.keys.drain(..index).zip(self.rows.drain(..index)).for_each(gone);
+            self.changed();
+        }
     }
 
     pub(crate) fn into_events(self) -> impl Iterator<Item = (Key, Row)> {
@@ -94,48 +119,31 @@ impl Block {
 
     /// Moves the events from `index` on into a block of their own.
     pub(crate) fn split_off(&mut self, index: usize) -> Self {
-        Self { keys: self.keys.split_off(index), rows: self.rows.split_off(index), partial: None }
+        let mut rest = Self { keys: self.keys.split_off(index), rows: self.rows.split_off(index), ..Self::default() };
+        rest.settle();
+        self.changed();
+        rest
     }
 
     /// Appends the events of the block that follows.
     pub(crate) fn append(&mut self, mut next: Self) {
         self.keys.append(&mut next.keys);
         self.rows.append(&mut next.rows);
+        self.changed();
     }
 
-    /// Adds the last event to the partial, if there is one.
-    pub(crate) fn extend_partial(&mut self) {
-        if let (Some(partial), Some(key), Some(row)) = (&mut self.partial, self.keys.last(), self.rows.last()) {
-            partial.add(key.t, row);
-        }
+    /// The sums of all columns over the whole block.
+    pub(crate) fn partial(&self) -> &Partial {
+        self.partial.get_or_init(|| Box::new(Partial::of(&self.keys, &self.rows)))
     }
 
-    pub(crate) fn rebuild_partial(&mut self) {
-        self.partial = Some(Box::new(Partial::of(&self.keys, &self.rows)));
+    /// The partial, if it is there.
+    pub(crate) fn known_partial(&self) -> Option<&Partial> {
+        self.partial.get().map(|partial| &**partial)
     }
 
-    pub(crate) fn drop_partial(&mut self) {
-        self.partial = None;
-    }
-
-    pub(crate) fn partial(&self) -> Option<&Partial> {
-        self.partial.as_deref()
-    }
-
-    /// Adds to `sum` the sum of one column over the events `from..to`: the partial when that is the whole block,
-    /// the events in order otherwise. Both give the same bits.
-    pub(crate) fn add_sum(&self, column: Column, from: usize, to: usize, sum: &mut ColumnSum) {
-        match &self.partial {
-            Some(partial) if from == 0 && to == self.len() => {
-                if let Some(whole) = partial.column(column) {
-                    sum.merge(whole);
-                }
-            }
-            _ => sum.merge(&self.fold(column, from, to)),
-        }
-    }
-
-    fn fold(&self, column: Column, from: usize, to: usize) -> ColumnSum {
+    /// The sum of one column over the events `from..to`, in order.
+    pub(crate) fn fold(&self, column: Column, from: usize, to: usize) -> ColumnSum {
         let mut sum = ColumnSum::default();
         for (key, row) in self.keys.iter().zip(&self.rows).take(to).skip(from) {
             if let Some(cell) = row.cell(column) {
@@ -143,5 +151,14 @@ impl Block {
             }
         }
         sum
+    }
+
+    fn changed(&mut self) {
+        self.partial.take();
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        self.last_time = self.keys.last().map_or(i64::MIN, |key| key.t);
     }
 }

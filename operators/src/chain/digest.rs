@@ -7,12 +7,14 @@ use nowfold_core::time::Timestamp;
 use nowfold_schemas::action::Attribute;
 
 use super::actor::ActorState;
+use super::block::Block;
 use super::events::Chain;
 use super::hash::xxh64;
 use super::names::Names;
 use super::partial::Partial;
 use super::row::{Cell, Key, Row};
 use super::store::EventChains;
+use super::supers::Supers;
 
 /// What a partition holds, in a few numbers: equal for equal sets of visible events, retracted ids and erasures in
 /// force, whatever the order of arrival and whether or not expired events have been pruned.
@@ -184,9 +186,27 @@ fn verify_chain(chain: &Chain) -> Result<(), String> {
         if block.is_empty() || cuts != usize::from(block.is_closed()) || (!last && !block.is_closed()) {
             return Err(format!("block {number} is cut wrongly"));
         }
-        let expected = (blocks.len() > 1).then(|| Partial::of(block.keys(), block.rows()));
-        if block.partial().cloned() != expected {
+        if block.last_time() != block.keys().last().map_or(i64::MIN, |key| key.t) {
+            return Err(format!("block {number} has a wrong last time"));
+        }
+        if block.known_partial().is_some_and(|partial| *partial != Partial::of(block.keys(), block.rows())) {
             return Err(format!("block {number} has a wrong partial"));
+        }
+    }
+    chain.supers().map_or(Ok(()), |supers| verify_supers(supers, blocks))
+}
+
+fn verify_supers(supers: &Supers, blocks: &[Block]) -> Result<(), String> {
+    let anew = Supers::of(blocks);
+    let shape = |supers: &Supers| supers.as_slice().iter().map(|own| (own.first, own.n_events)).collect::<Vec<_>>();
+    if blocks.len() < 2 || shape(supers) != shape(&anew) {
+        return Err("super-blocks are cut wrongly".to_owned());
+    }
+    for (number, own) in supers.as_slice().iter().enumerate() {
+        let blocks = blocks.get(own.first..supers.end(number, blocks.len())).unwrap_or(&[]);
+        let expected = Partial::over(blocks.iter().rev().map(Block::partial));
+        if own.known_partial().is_some_and(|partial| *partial != expected) {
+            return Err(format!("super-block {number} has a wrong partial"));
         }
     }
     Ok(())

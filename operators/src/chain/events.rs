@@ -1,9 +1,8 @@
-//! A chain: the events of one actor and one verb in order, cut into blocks.
-
-use std::ops::{Deref, DerefMut};
+//! A chain: the events of one actor and one verb in order, cut into blocks and super-blocks.
 
 use super::block::Block;
 use super::row::{Key, Order, Row};
+use super::supers::Supers;
 
 /// The place of an event in a chain, or the end of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,55 +11,73 @@ pub(crate) struct Place {
     pub(crate) index: usize,
 }
 
-/// Events in order. Blocks are cut after every event whose key is a cut; partials exist iff there are several blocks.
+/// Events in order. Blocks are cut after every event whose key is a cut, super-blocks after every super-cut.
 #[derive(Debug)]
-pub(crate) struct Chain {
-    blocks: Blocks,
-}
+pub(crate) struct Chain(Blocks);
 
-/// Nearly every chain has one block, which then lies inline.
+/// Nearly every chain has one block, which then lies inline; only a chain without events has an empty one.
 #[derive(Debug)]
 enum Blocks {
     One(Block),
-    Many(Vec<Block>),
+    Many(Box<Many>),
+}
+
+/// Two blocks or more.
+#[derive(Debug)]
+struct Many {
+    blocks: Vec<Block>,
+    supers: Supers,
 }
 
 impl Chain {
     pub(crate) fn new() -> Self {
-        Self { blocks: Blocks::Many(Vec::new()) }
+        Self(Blocks::One(Block::default()))
     }
 
     pub(crate) fn blocks(&self) -> &[Block] {
-        &self.blocks
+        match &self.0 {
+            Blocks::One(block) if block.is_empty() => &[],
+            Blocks::One(block) => std::slice::from_ref(block),
+            Blocks::Many(many) => &many.blocks,
+        }
+    }
+
+    /// The super-blocks, where there are several blocks.
+    pub(crate) fn supers(&self) -> Option<&Supers> {
+        match &self.0 {
+            Blocks::One(_) => None,
+            Blocks::Many(many) => Some(&many.supers),
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
+        self.blocks().is_empty()
     }
 
     pub(crate) fn first_time(&self) -> i64 {
-        self.blocks.first().map_or(i64::MAX, Block::first_time)
+        self.blocks().first().map_or(i64::MAX, Block::first_time)
     }
 
     /// The place of the first event with a time after `t`.
     pub(crate) fn after(&self, t: i64) -> Place {
-        let block = self.blocks.partition_point(|block| block.last_time() <= t);
-        Place { block, index: self.blocks.get(block).map_or(0, |block| block.after(t)) }
+        let blocks = self.blocks();
+        let block = blocks.partition_point(|block| block.last_time() <= t);
+        Place { block, index: blocks.get(block).map_or(0, |block| block.after(t)) }
     }
 
     pub(crate) fn get(&self, place: Place) -> Option<(Key, &Row)> {
-        self.blocks.get(place.block)?.get(place.index)
+        self.blocks().get(place.block)?.get(place.index)
     }
 
     /// Every event, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &Row)> {
-        self.blocks.iter().flat_map(|block| block.keys().iter().copied().zip(block.rows()))
+        self.blocks().iter().flat_map(|block| block.keys().iter().copied().zip(block.rows()))
     }
 
     /// The place of the event with this time and id.
     pub(crate) fn find(&self, t: i64, key: Key, id: &str) -> Option<Place> {
         let mut place = self.after(t.saturating_sub(1));
-        while let Some(block) = self.blocks.get(place.block) {
+        while let Some(block) = self.blocks().get(place.block) {
             match block.get(place.index) {
                 Some((at, row)) if at.t == t && at.id_hash == key.id_hash && row.id == id => return Some(place),
                 Some((at, _)) if at.t > t => return None,
@@ -73,43 +90,32 @@ impl Chain {
 
     /// Inserts an event where its order says.
     pub(crate) fn insert(&mut self, key: Key, row: Row) {
-        let n_before = self.blocks.len();
-        let at = self.block_for(row.order(key.t));
-        let Some(block) = self.blocks.get_mut(at) else { return };
-        let index = block.position(row.order(key.t));
-        let appended = index == block.len();
-        block.insert(index, key, row);
-        if key.is_cut() && !appended {
-            let rest = block.split_off(index + 1);
-            self.blocks.insert(at + 1, rest);
-            self.rebuild(at);
-        } else if appended && block.partial().is_some() {
-            block.extend_partial();
-        } else {
-            self.rebuild(at);
+        match &mut self.0 {
+            Blocks::Many(many) => many.insert(key, row),
+            Blocks::One(block) if block.is_closed() && block.is_before(row.order(key.t)) => {
+                let mut next = Block::default();
+                next.insert(key, row);
+                self.0 = Blocks::many(vec![std::mem::take(block), next]);
+            }
+            Blocks::One(block) => {
+                let index = block.insert(key, row);
+                if key.is_cut() && index + 1 < block.len() {
+                    let rest = block.split_off(index + 1);
+                    self.0 = Blocks::many(vec![std::mem::take(block), rest]);
+                }
+            }
         }
-        self.settle(n_before);
     }
 
     /// Removes the event at a place.
     pub(crate) fn remove(&mut self, place: Place) -> Option<(Key, Row)> {
-        let n_before = self.blocks.len();
         self.get(place)?;
-        let block = self.blocks.get_mut(place.block)?;
-        let (key, row) = block.remove(place.index);
-        if block.is_empty() {
-            self.blocks.remove(place.block);
-        } else {
-            if key.is_cut() && place.block + 1 < n_before {
-                let next = self.blocks.remove(place.block + 1);
-                if let Some(block) = self.blocks.get_mut(place.block) {
-                    block.append(next);
-                }
-            }
-            self.rebuild(place.block);
-        }
-        self.settle(n_before);
-        Some((key, row))
+        let removed = match &mut self.0 {
+            Blocks::One(block) => Some(block.remove(place.index)),
+            Blocks::Many(many) => many.remove(place),
+        };
+        self.0.inline();
+        removed
     }
 
     /// Removes every event with a time at or before `t` and hands each to `gone`.
@@ -117,120 +123,102 @@ impl Chain {
         if self.first_time() > t {
             return;
         }
-        let n_before = self.blocks.len();
-        let whole = self.blocks.partition_point(|block| block.last_time() <= t);
-        self.blocks.remove_front(whole, |block| block.into_events().for_each(|(key, row)| gone(key, row)));
-        if let Some(first) = self.blocks.first_mut() {
-            let index = first.after(t);
-            first.remove_front(index).for_each(|(key, row)| gone(key, row));
-            if index > 0 {
-                self.rebuild(0);
-            }
+        let gone = |(key, row)| gone(key, row);
+        match &mut self.0 {
+            Blocks::One(block) => block.remove_front(block.after(t), gone),
+            Blocks::Many(many) => many.remove_through(t, gone),
         }
-        self.settle(n_before);
+        self.0.inline();
+    }
+}
+
+impl Blocks {
+    fn many(blocks: Vec<Block>) -> Self {
+        Self::Many(Box::new(Many { supers: Supers::of(&blocks), blocks }))
+    }
+
+    /// Puts a single block inline again.
+    fn inline(&mut self) {
+        if let Self::Many(many) = self
+            && many.blocks.len() < 2
+        {
+            *self = Self::One(many.blocks.pop().unwrap_or_default());
+        }
+    }
+}
+
+impl Many {
+    fn insert(&mut self, key: Key, row: Row) {
+        let at = self.block_for(row.order(key.t));
+        let Some(block) = self.blocks.get_mut(at) else { return };
+        let index = block.insert(key, row);
+        self.supers.grow(at, 1);
+        if key.is_cut() && index + 1 < block.len() {
+            let rest = block.split_off(index + 1);
+            self.blocks.insert(at + 1, rest);
+            self.supers.split(at, &self.blocks);
+        }
     }
 
     /// The block that an event of this order belongs to; a new one after a closed last block.
     fn block_for(&mut self, order: Order<'_>) -> usize {
         let n = self.blocks.len();
-        let at = self.blocks.partition_point(|block| block.is_before(order));
-        if at < n {
-            return at;
-        }
-        match self.blocks.last() {
-            Some(last) if !last.is_closed() => n - 1,
-            _ => {
-                self.blocks.insert(n, Block::default());
-                n
+        if self.blocks.last().is_some_and(|last| last.is_before(order)) {
+            if self.blocks.last().is_some_and(Block::is_closed) {
+                self.begin_block();
+                return n;
             }
+            return n - 1;
         }
+        let mut at = self.blocks.partition_point(|block| block.last_time() < order.t);
+        while self.blocks.get(at).is_some_and(|block| block.is_before(order)) {
+            at += 1;
+        }
+        at
     }
 
-    /// Recomputes a block's partial after a change that was not an append.
-    fn rebuild(&mut self, at: usize) {
-        if self.blocks.len() > 1
-            && let Some(block) = self.blocks.get_mut(at)
-        {
-            block.rebuild_partial();
+    /// Begins a block at the end. Partials of the blocks before it are made now, as far as late events undid them, so
+    /// that readers seldom have to.
+    fn begin_block(&mut self) {
+        for block in self.blocks.iter().rev().take(SETTLED) {
+            block.partial();
         }
+        let block = Block::default();
+        block.partial();
+        self.blocks.push(block);
+        self.supers.push(&self.blocks);
     }
 
-    /// Partials exist iff there are several blocks: gives or takes them when that has changed.
-    fn settle(&mut self, n_before: usize) {
-        let n = self.blocks.len();
-        if n == 1 {
-            self.blocks.iter_mut().for_each(Block::drop_partial);
-        } else if n != n_before {
-            self.blocks.iter_mut().filter(|block| block.partial().is_none()).for_each(Block::rebuild_partial);
+    fn remove(&mut self, place: Place) -> Option<(Key, Row)> {
+        let own = self.supers.holding(place.block);
+        let block = self.blocks.get_mut(place.block)?;
+        let (key, row) = block.remove(place.index);
+        let last = place.block + 1 == self.blocks.len();
+        if self.blocks.get(place.block).is_some_and(Block::is_empty) {
+            self.blocks.remove(place.block);
+        } else if key.is_cut() && !last {
+            let next = self.blocks.remove(place.block + 1);
+            if let Some(block) = self.blocks.get_mut(place.block) {
+                block.append(next);
+            }
+        } else {
+            self.supers.shrink(place.block, 1);
+            return Some((key, row));
         }
+        self.supers.rebuild(&self.blocks, own, own + 2);
+        Some((key, row))
+    }
+
+    fn remove_through(&mut self, t: i64, mut gone: impl FnMut((Key, Row))) {
+        let whole = self.blocks.partition_point(|block| block.last_time() <= t);
+        let kept = self.supers.holding(whole);
+        self.blocks.drain(..whole).for_each(|block| block.into_events().for_each(&mut gone));
+        if let Some(first) = self.blocks.first_mut() {
+            first.remove_front(first.after(t), gone);
+        }
+        self.supers.rebuild(&self.blocks, 0, kept + 1);
     }
 }
 
-impl Blocks {
-    fn insert(&mut self, at: usize, block: Block) {
-        match self {
-            Self::Many(blocks) if blocks.is_empty() => *self = Self::One(block),
-            Self::Many(blocks) => blocks.insert(at, block),
-            Self::One(first) => {
-                let mut blocks = vec![std::mem::take(first)];
-                blocks.insert(at, block);
-                *self = Self::Many(blocks);
-            }
-        }
-    }
-
-    fn remove(&mut self, at: usize) -> Block {
-        match self {
-            Self::One(block) => {
-                let block = std::mem::take(block);
-                *self = Self::Many(Vec::new());
-                block
-            }
-            Self::Many(blocks) => {
-                let block = blocks.remove(at);
-                self.inline();
-                block
-            }
-        }
-    }
-
-    fn remove_front(&mut self, n: usize, mut gone: impl FnMut(Block)) {
-        match self {
-            Self::One(_) if n == 0 => {}
-            Self::One(_) => gone(self.remove(0)),
-            Self::Many(blocks) => {
-                blocks.drain(..n).for_each(gone);
-                self.inline();
-            }
-        }
-    }
-
-    fn inline(&mut self) {
-        if let Self::Many(blocks) = self
-            && blocks.len() == 1
-            && let Some(block) = blocks.pop()
-        {
-            *self = Self::One(block);
-        }
-    }
-}
-
-impl Deref for Blocks {
-    type Target = [Block];
-
-    fn deref(&self) -> &[Block] {
-        match self {
-            Self::One(block) => std::slice::from_ref(block),
-            Self::Many(blocks) => blocks,
-        }
-    }
-}
-
-impl DerefMut for Blocks {
-    fn deref_mut(&mut self) -> &mut [Block] {
-        match self {
-            Self::One(block) => std::slice::from_mut(block),
-            Self::Many(blocks) => blocks,
-        }
-    }
-}
+/// Blocks whose partials are made good when another begins.
+const SETTLED: usize = 4;

@@ -1,12 +1,10 @@
 //! Event chains: the store of one partition of the actions topic.
 //!
 //! Per actor and verb, a *chain* holds the events in the order `(time, sequence, event id)`. It is cut into *blocks*
-//! after every event whose XXH64 hash of the event id has its low six bits zero: about 64 events each, and the same
-//! blocks whatever the order of arrival. Where a chain has more than one block, every block keeps the sums of its
-//! numbers and vectors (its *partial*); there is no state per window or feature. See SEMANTICS sections 1, 3 and 4.
-//!
-//! There is one level of blocks. A second one (super-blocks at twelve zero bits) would save walking the partials of
-//! actors with more than about 100,000 events and is not built yet; it will change the last bits of their sums.
+//! after every event whose XXH64 hash of the event id has its low six bits zero, about 64 events each, and into
+//! *super-blocks* at twelve zero bits, about 64 blocks each. The cuts depend on the events alone, so they are the same
+//! whatever the order of arrival. Blocks and super-blocks of longer chains keep the sums of their numbers and vectors
+//! (their *partials*); there is no state per window or feature. See SEMANTICS sections 1, 3 and 4.
 
 mod actor;
 mod admission;
@@ -23,6 +21,7 @@ mod names;
 mod partial;
 mod row;
 mod store;
+mod supers;
 mod undo;
 mod writer;
 
@@ -38,6 +37,6 @@ pub(crate) use self::actor::VerbChain;
 pub(crate) use self::block::Block;
 pub(crate) use self::events::{Chain, Place};
 pub(crate) use self::names::{Column, Names};
-pub(crate) use self::partial::{ColumnSum, Span};
+pub(crate) use self::partial::{ColumnSum, Partial, Span};
 pub(crate) use self::row::{Cell, Key, Order, Row};
 pub(crate) use self::store::View;

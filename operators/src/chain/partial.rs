@@ -1,7 +1,7 @@
 //! Sums over the events of a block, and over blocks, in the canonical order of SEMANTICS section 4.
 //!
-//! A sum starts at `0.0` and only ever adds: events of a block in order, then blocks newest first, then verbs in byte
-//! order. Nothing is ever subtracted, so equal sets of events give equal bits.
+//! A sum starts at `0.0` and only ever adds: events of a block in order, then the blocks of a super-block newest first,
+//! then super-blocks newest first, then verbs in byte order. Nothing is ever subtracted, so equal sets of events give equal bits.
 
 use super::names::Column;
 use super::row::{Cell, Key, Row};
@@ -70,6 +70,21 @@ impl ColumnSum {
         }
     }
 
+    /// Whether nothing was added yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.numbers.n == 0 && self.vectors.n == 0
+    }
+
+    /// This sum with another added; what [`Self::merge`] gives, since a sum is never -0.0.
+    pub(crate) fn plus(&self, other: Self) -> Self {
+        if self.is_empty() {
+            return other;
+        }
+        let mut sum = self.clone();
+        sum.merge(&other);
+        sum
+    }
+
     /// Adds a block's sum, or a verb's.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.numbers.merge(other.numbers);
@@ -91,8 +106,7 @@ impl ColumnSum {
     }
 }
 
-/// The sums of all columns over one block. Kept only where a chain has more than one block, and always equal to
-/// what [`Partial::of`] computes from the block.
+/// The sums of all columns over a block or a super-block.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Partial {
     columns: Vec<(Column, ColumnSum)>,
@@ -104,6 +118,15 @@ impl Partial {
         let mut partial = Self::default();
         for (key, row) in keys.iter().zip(rows) {
             partial.add(key.t, row);
+        }
+        partial
+    }
+
+    /// Sums of sums, in the order given.
+    pub(crate) fn over<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
+        let mut partial = Self::default();
+        for (column, sum) in parts.flat_map(|part| &part.columns) {
+            partial.column_mut(*column).merge(sum);
         }
         partial
     }

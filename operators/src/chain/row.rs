@@ -27,6 +27,11 @@ impl Key {
     pub(crate) fn is_cut(self) -> bool {
         self.id_hash.trailing_zeros() >= 6
     }
+
+    /// Whether a super-block ends after this event as well: one in 4,096.
+    pub(crate) fn is_super_cut(self) -> bool {
+        self.id_hash.trailing_zeros() >= 12
+    }
 }
 
 /// An embedding. Shared with the action it came in; later by content among events.

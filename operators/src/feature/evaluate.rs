@@ -1,11 +1,12 @@
 //! The evaluator: one reverse pass over each chain of an actor answers all windows of all features.
 
-use super::aggregate::Running;
+use nowfold_core::time::Timestamp;
+
+use super::aggregate::{Running, Visitor};
 use super::plan::Plan;
 use super::result::FeatureResult;
 use super::scan::Scan;
 use crate::chain::{ColumnSum, EventChains, Mark, VerbChain, View};
-use nowfold_core::time::Timestamp;
 
 /// What an evaluation found.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,64 +23,92 @@ pub(crate) struct Evaluated {
 impl EventChains {
     /// Evaluates a plan for one actor as of `as_of`, at one moment of the partition.
     pub(crate) fn evaluate(&self, actor: &str, plan: &Plan, as_of: Timestamp, log_floor: Timestamp) -> Evaluated {
-        self.read(actor, |view| evaluate(&view, plan, as_of.as_millis(), log_floor.as_millis()))
+        self.read(actor, |view| {
+            let mut pass = Pass::new(&view, plan, as_of.as_millis(), log_floor.as_millis());
+            view.chains.iter().for_each(|verb| pass.chain(verb));
+            pass.finish()
+        })
     }
 }
 
-fn evaluate(view: &View<'_>, plan: &Plan, as_of: i64, log_floor: i64) -> Evaluated {
-    let floor = view.floor.max(log_floor);
-    let lower = plan.windows_ms.iter().map(|window| as_of.saturating_sub(*window));
-    let complete = lower.clone().all(|bound| bound >= floor);
-    let bounds: Vec<_> = lower.map(|bound| bound.max(floor)).collect();
-    let mut running: Vec<_> = plan.features.iter().map(|planned| Running::new(planned, &bounds, view.names)).collect();
-    let mut sums = vec![Vec::new(); plan.sums.len()];
-    for verb in view.chains {
-        chain(view, plan, verb, as_of, &bounds, &mut running, &mut sums);
-    }
-    let found = view.chains.iter().any(|verb| verb.chain.after(floor) < verb.chain.after(as_of));
-    let features = running
-        .into_iter()
-        .map(|running| FeatureResult { name: running.planned().name.clone(), windows: running.finish(view.names) });
-    Evaluated { features: features.collect(), found, complete, mark: view.mark }
-}
-
-fn chain<'a>(
-    view: &View<'a>,
-    plan: &Plan,
-    verb: &'a VerbChain,
+/// One evaluation under way.
+struct Pass<'a> {
+    view: &'a View<'a>,
+    plan: &'a Plan,
     as_of: i64,
-    bounds: &[i64],
-    running: &mut [Running<'a>],
-    sums: &mut [Vec<ColumnSum>],
-) {
-    if !running.iter().any(|feature| feature.planned().matches(&verb.verb)) {
-        return;
+    /// Events at or before this time are invisible.
+    floor: i64,
+    /// The open lower ends of the plan's windows, no lower than the floor.
+    bounds: Vec<i64>,
+    complete: bool,
+    running: Vec<Running<'a>>,
+    /// Sums of the present chain by [`Plan::sums`].
+    sums: Vec<Vec<ColumnSum>>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(view: &'a View<'a>, plan: &'a Plan, as_of: i64, log_floor: i64) -> Self {
+        let floor = view.floor.max(log_floor);
+        let lower = || plan.windows_ms.iter().map(|window| as_of.saturating_sub(*window));
+        let complete = lower().all(|bound| bound >= floor);
+        let bounds: Vec<_> = lower().map(|bound| bound.max(floor)).collect();
+        let running = plan.features.iter().map(|planned| Running::new(planned, &bounds, view.names)).collect();
+        let sums = plan.sums.iter().map(|sum| Vec::with_capacity(sum.edges.len())).collect();
+        Self { view, plan, as_of, floor, bounds, complete, running, sums }
     }
-    let scan = Scan::new(&verb.verb, &verb.chain, as_of, bounds);
-    if scan.is_empty() {
-        return;
+
+    fn chain(&mut self, verb: &'a VerbChain) {
+        if !self.running.iter().any(|feature| feature.planned().matches(&verb.verb)) {
+            return;
+        }
+        let scan = Scan::new(&verb.verb, &verb.chain, self.as_of, &self.bounds);
+        if scan.is_empty() {
+            return;
+        }
+        self.sum(&scan);
+        for feature in self.running.iter_mut().filter(|feature| feature.planned().matches(scan.verb)) {
+            let sums = feature.planned().sum().and_then(|number| self.sums.get(number));
+            feature.chain(&scan, sums.map_or(&[], Vec::as_slice));
+        }
+        self.visit(&scan);
     }
-    let mut features: Vec<_> = running.iter_mut().filter(|feature| feature.planned().matches(scan.verb)).collect();
-    for (number, (planned, sums)) in plan.sums.iter().zip(sums.iter_mut()).enumerate() {
-        sums.clear();
-        if features.iter().any(|feature| feature.planned().sum() == Some(number))
-            && let Some(column) = view.names.column(planned.side, &planned.name)
-        {
-            scan.sum(column, planned, sums);
+
+    /// Computes the sums that any feature wants of this chain.
+    fn sum(&mut self, scan: &Scan<'a>) {
+        for (number, (planned, sums)) in self.plan.sums.iter().zip(&mut self.sums).enumerate() {
+            sums.clear();
+            let mut users = self.running.iter().map(Running::planned).filter(|planned| planned.sum() == Some(number));
+            if users.any(|planned| planned.matches(scan.verb))
+                && let Some(column) = self.view.names.column(planned.side, &planned.name)
+            {
+                scan.sum(column, planned, sums);
+            }
         }
     }
-    for feature in &mut features {
-        let sums = feature.planned().sum().and_then(|number| sums.get(number));
-        feature.chain(&scan, sums.map_or(&[], Vec::as_slice));
-    }
-    let mut visitors: Vec<_> = features.into_iter().filter_map(Running::visitor).collect();
-    visitors.iter_mut().for_each(|visitor| visitor.enter());
-    if !visitors.is_empty() {
+
+    /// Shows the events to those features that look at single ones, until none wants more.
+    fn visit(&mut self, scan: &Scan<'a>) {
+        let features = self.running.iter_mut().filter(|feature| feature.planned().matches(scan.verb));
+        let mut visitors: Vec<&mut dyn Visitor<'a>> = features.filter_map(Running::visitor).collect();
+        if visitors.is_empty() {
+            return;
+        }
+        visitors.iter_mut().for_each(|visitor| visitor.enter());
         for (key, row) in scan.newest_first() {
             visitors.retain_mut(|visitor| visitor.visit(scan.verb, key, row).is_continue());
             if visitors.is_empty() {
-                break;
+                return;
             }
         }
+    }
+
+    fn finish(self) -> Evaluated {
+        let chains = self.view.chains.iter().map(|verb| &verb.chain);
+        let found = chains.clone().any(|chain| chain.after(self.floor) < chain.after(self.as_of));
+        let features = self.running.into_iter().map(|running| FeatureResult {
+            name: running.planned().name.clone(),
+            windows: running.finish(self.view.names),
+        });
+        Evaluated { features: features.collect(), found, complete: self.complete, mark: self.view.mark }
     }
 }

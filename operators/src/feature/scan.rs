@@ -1,5 +1,8 @@
 //! One chain seen through the windows of a query.
 
+use std::iter::Peekable;
+use std::ops::Range;
+
 use super::plan::PlannedSum;
 use crate::chain::{Block, Chain, Column, ColumnSum, Key, Place, Row, Span};
 
@@ -52,7 +55,7 @@ impl<'a> Scan<'a> {
     /// Events at or before `as_of`, newest first.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = (Key, &'a Row)> + use<'a> {
         let upper = self.upper;
-        let blocks = self.chain.blocks().iter().enumerate().rev().skip_while(move |(number, _)| *number > upper.block);
+        let blocks = self.chain.blocks().iter().enumerate().take(upper.block + 1).rev();
         blocks.flat_map(move |(number, block)| {
             let to = if number == upper.block { upper.index } else { block.len() };
             block.keys().iter().copied().zip(block.rows()).take(to).rev()
@@ -61,28 +64,88 @@ impl<'a> Scan<'a> {
 
     /// Writes to `sums` the sum of one column over each of the windows that `planned` names, in its order.
     ///
-    /// Goes from the newest block to the oldest with the sum of all blocks passed. Where a window begins, its result
-    /// is that sum plus the block's own events inside, and the pass goes on with the block's whole sum.
+    /// Goes from the newest super-block to the oldest with the sum of all those passed, and within one from its newest
+    /// block to its oldest with the sum of those. Where a window begins, its result is what was passed plus its own
+    /// events in that block; the pass goes on with the whole block, so no window depends on another.
     pub(crate) fn sum(&self, column: Column, planned: &PlannedSum, sums: &mut Vec<ColumnSum>) {
         sums.clear();
         let mut begins = planned.edges.iter().filter_map(|edge| self.edges.get(*edge)).peekable();
         while begins.next_if(|edge| edge.span.n == 0).is_some() {
             sums.push(ColumnSum::default());
         }
+        let n_blocks = self.chain.blocks().len();
+        let n_supers = self.chain.supers().map_or(1, |supers| supers.holding(self.upper.block) + 1);
         let mut passed = ColumnSum::default();
-        let blocks = self.chain.blocks().iter().enumerate().rev().skip_while(|(number, _)| *number > self.upper.block);
-        for (number, block) in blocks {
+        for number in (0..n_supers).rev() {
+            if begins.peek().is_none() {
+                return;
+            }
+            let blocks = self.super_blocks(number, n_blocks);
+            let begins_inside = begins.peek().is_some_and(|edge| edge.lower.block >= blocks.start);
+            match self.whole_super(number, &blocks) {
+                Some(partial) if !begins_inside => {
+                    if let Some(whole) = partial.column(column) {
+                        passed.merge(whole);
+                    }
+                }
+                _ => self.sum_super(column, blocks, &mut begins, &mut passed, sums),
+            }
+        }
+    }
+
+    /// Goes through one super-block, from its newest block to its oldest.
+    fn sum_super<'e>(
+        &self,
+        column: Column,
+        blocks: Range<usize>,
+        begins: &mut Peekable<impl Iterator<Item = &'e Edge>>,
+        passed: &mut ColumnSum,
+        sums: &mut Vec<ColumnSum>,
+    ) {
+        let mut within = ColumnSum::default();
+        let all = self.chain.blocks().iter().enumerate();
+        for (number, block) in all.take(blocks.end).skip(blocks.start).rev() {
             let to = if number == self.upper.block { self.upper.index } else { block.len() };
             while let Some(edge) = begins.next_if(|edge| edge.lower.block == number) {
-                let mut sum = if begins.peek().is_none() { std::mem::take(&mut passed) } else { passed.clone() };
-                block.add_sum(column, edge.lower.index, to, &mut sum);
-                sums.push(sum);
+                sums.push(passed.plus(self.plus(&within, block, column, edge.lower.index..to)));
             }
             if begins.peek().is_none() {
                 return;
             }
-            block.add_sum(column, 0, to, &mut passed);
+            if to == block.len() && self.chain.supers().is_some() {
+                if let Some(whole) = block.partial().column(column) {
+                    within.merge(whole);
+                }
+            } else {
+                within.merge(&block.fold(column, 0, to));
+            }
         }
+        passed.merge(&within);
+    }
+
+    /// A sum and the sum over some events of a block: its partial where those are all and the chain keeps partials.
+    fn plus(&self, sum: &ColumnSum, block: &Block, column: Column, events: Range<usize>) -> ColumnSum {
+        if events == (0..block.len()) && self.chain.supers().is_some() {
+            block.partial().column(column).map_or_else(|| sum.clone(), |whole| sum.plus(whole.clone()))
+        } else {
+            sum.plus(block.fold(column, events.start, events.end))
+        }
+    }
+
+    /// The blocks of a super-block, up to the upper end.
+    fn super_blocks(&self, number: usize, n_blocks: usize) -> Range<usize> {
+        let Some(supers) = self.chain.supers() else { return 0..n_blocks };
+        let first = supers.as_slice().get(number).map_or(0, |own| own.first);
+        first..supers.end(number, n_blocks).min(self.upper.block + 1)
+    }
+
+    /// The partial of a super-block that lies before the upper end. The newest one keeps growing and has none.
+    fn whole_super(&self, number: usize, blocks: &Range<usize>) -> Option<&'a crate::chain::Partial> {
+        let supers = self.chain.supers()?.as_slice();
+        if number + 1 == supers.len() || blocks.end > self.upper.block {
+            return None;
+        }
+        Some(supers.get(number)?.partial(self.chain.blocks().get(blocks.clone())?))
     }
 }
 
@@ -100,8 +163,21 @@ impl Chain {
 
     /// Events from one place up to another that does not come before it.
     fn distance(&self, from: Place, to: Place) -> u64 {
-        let between = self.blocks().get(from.block..to.block).unwrap_or(&[]);
-        let n: usize = between.iter().map(Block::len).sum();
-        (n + to.index).saturating_sub(from.index) as u64
+        (self.n_before(to.block, from.block) + to.index).saturating_sub(from.index) as u64
+    }
+
+    /// Events in the blocks from `first` up to `end`.
+    fn n_before(&self, end: usize, first: usize) -> usize {
+        let in_blocks = |first, end| self.blocks().get(first..end).unwrap_or(&[]).iter().map(Block::len).sum::<usize>();
+        let Some(supers) = self.supers() else { return in_blocks(first, end) };
+        let (from, to) = (supers.holding(first) + 1, supers.holding(end));
+        match (supers.as_slice().get(from), supers.as_slice().get(to)) {
+            (Some(second), Some(last)) if from <= to => {
+                let whole = supers.as_slice().get(from..to).unwrap_or(&[]);
+                let whole: usize = whole.iter().map(|own| own.n_events).sum();
+                in_blocks(first, second.first) + whole + in_blocks(last.first, end)
+            }
+            _ => in_blocks(first, end),
+        }
     }
 }

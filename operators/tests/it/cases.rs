@@ -29,10 +29,15 @@ pub(crate) struct Case {
     pub(crate) dim: Option<usize>,
 }
 
-/// Event ids, every second of which is a cut.
+/// Event ids in turn: one that cuts super-blocks, one that cuts blocks, three that do not.
 static IDS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let ids = |cut: bool| (0..).map(|n| format!("id-{n}")).filter(move |id| (hash(id.as_bytes()) & 63 == 0) == cut);
-    ids(true).zip(ids(false)).take(400).flat_map(|(cut, plain)| [cut, plain]).collect()
+    let ids = |zeros: std::ops::Range<u32>| {
+        let zeros = move |id: &String| zeros.contains(&hash(id.as_bytes()).trailing_zeros());
+        (0..).map(|n| format!("id-{n}")).filter(zeros)
+    };
+    let (mut supers, mut cuts, mut plain) = (ids(12..65), ids(6..12), ids(0..6));
+    let mut five = || [supers.next(), cuts.next(), plain.next(), plain.next(), plain.next()].map(Option::unwrap);
+    (0..160).flat_map(|_| five()).collect()
 });
 
 pub(crate) fn config(dim: Option<usize>) -> ChainConfig {

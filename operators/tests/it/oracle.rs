@@ -134,7 +134,8 @@ impl Oracle {
         events
     }
 
-    /// The canonical sum of one attribute over a window: per verb, block by block, newest block first.
+    /// The canonical sum of one attribute over a window: per verb, super-block by super-block and within one block by
+    /// block, each newest first.
     pub(crate) fn canonical(&self, window: &[&Event], name: &str, weights: Option<&[(&str, f64)]>) -> Canonical {
         let mut by_verb: BTreeMap<Vec<u8>, Canonical> = BTreeMap::new();
         let Some(first) = window.first() else { return Canonical::default() };
@@ -143,18 +144,26 @@ impl Oracle {
             let mut all: Vec<&Event> = self.events.iter().collect();
             all.retain(|event| event.action.actor == first.action.actor && *event.action.verb == *verb);
             all.sort_by_key(|event| event.order());
-            let mut blocks = vec![Canonical::default()];
+            let mut supers = vec![vec![Canonical::default()]];
             for event in all {
                 let inside = window.iter().any(|other| other.order() == event.order());
                 if let (true, Some(value)) = (inside, event.action.object_attributes.get(name)) {
-                    blocks.last_mut().unwrap().add(event.t, value);
+                    supers.last_mut().unwrap().last_mut().unwrap().add(event.t, value);
                 }
-                if hash(event.action.event_id.as_bytes()) & 63 == 0 {
-                    blocks.push(Canonical::default());
+                let hash = hash(event.action.event_id.as_bytes());
+                if hash & 4_095 == 0 {
+                    supers.push(vec![Canonical::default()]);
+                } else if hash & 63 == 0 {
+                    supers.last_mut().unwrap().push(Canonical::default());
                 }
             }
-            let mut sum = Canonical::default();
-            blocks.iter().rev().for_each(|block| sum.merge(block));
+            let newest_first = |sums: &[Canonical]| {
+                let mut total = Canonical::default();
+                sums.iter().rev().for_each(|sum| total.merge(sum));
+                total
+            };
+            let supers: Vec<_> = supers.iter().map(|blocks| newest_first(blocks)).collect();
+            let sum = newest_first(&supers);
             by_verb.insert(verb.as_bytes().to_vec(), sum);
         }
         let mut total = Canonical::default();

@@ -1,6 +1,7 @@
 //! Counts per value.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
@@ -56,14 +57,18 @@ impl<'a> CountBy<'a> {
     }
 
     pub(crate) fn finish(self, planned: &Planned, matched: &[Span]) -> Vec<WindowResult> {
+        let mut places: Vec<_> = self.places.into_iter().collect();
+        places.sort_unstable();
+        let groups: Vec<_> = places.into_iter().map(|(key, place)| (key.to_owned(), place)).collect();
         let windows = planned.windows.iter().zip(matched).enumerate();
         let results = windows.map(|(number, (window, span))| {
-            let count = |place: &usize| self.counts.iter().skip(*place).take(number + 1).sum::<u64>();
-            let counts = self.places.iter().map(|(key, place)| (*key, count(place)));
-            let counts: Vec<_> = counts.filter(|(_, n)| *n > 0).collect();
-            let missing = counts.iter().find(|(key, _)| *key == GroupKey::Null).map_or(0, |(_, n)| *n);
-            let map = FeatureValue::Map(capped(counts, self.cap));
-            // Events without a value are used too: they have their entry.
+            let count = |place: usize| self.counts.iter().skip(place).take(number + 1).sum::<u64>();
+            let mut counts = Vec::with_capacity(groups.len());
+            counts.extend(groups.iter().map(|(key, place)| (key.clone(), count(*place))).filter(|(_, n)| *n > 0));
+            // Null comes first in order. Events without a value are used too: they have their entry.
+            let missing = counts.first().map_or(0, |(key, n)| if *key == MapKey::Null { *n } else { 0 });
+            let map =
+                FeatureValue::Map(CountMap(if counts.len() > self.cap { capped(counts, self.cap) } else { counts }));
             WindowResult::new(&window.label, map, *span, missing, span.n)
         });
         results.collect()
@@ -78,15 +83,12 @@ impl<'a> Visitor<'a> for CountBy<'a> {
     }
 }
 
-/// The `cap` most frequent values, ties in order of the values, and the rest as `other`.
-fn capped(mut counts: Vec<(GroupKey<'_>, u64)>, cap: usize) -> CountMap {
-    counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    let other: u64 = counts.iter().skip(cap).map(|(_, n)| n).sum();
-    counts.truncate(cap);
-    counts.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    let mut entries: Vec<_> = counts.into_iter().map(|(key, n)| (key.to_owned(), n)).collect();
-    if other > 0 {
-        entries.push((MapKey::Other, other));
-    }
-    CountMap(entries)
+/// The `cap` most frequent values, ties in order of the values, and the rest as `other`; `counts` are in order.
+fn capped(counts: Vec<(MapKey, u64)>, cap: usize) -> Vec<(MapKey, u64)> {
+    let mut places: Vec<_> = counts.iter().enumerate().map(|(place, (_, n))| (Reverse(*n), place)).collect();
+    places.sort_unstable();
+    let other = places.iter().skip(cap).map(|(n, _)| n.0).sum();
+    let kept: HashSet<_> = places.into_iter().take(cap).map(|(_, place)| place).collect();
+    let kept = counts.into_iter().enumerate().filter(|(place, _)| kept.contains(place)).map(|(_, count)| count);
+    kept.chain([(MapKey::Other, other)]).collect()
 }

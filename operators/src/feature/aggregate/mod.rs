@@ -50,18 +50,18 @@ impl<'a> Running<'a> {
     /// Begins a feature; `bounds` are the lower ends of all windows of its plan.
     pub(crate) fn new(planned: &'a Planned, bounds: &[i64], names: &Names) -> Self {
         let n_windows = planned.windows.len();
-        let bounds = planned.windows.iter().filter_map(|window| bounds.get(window.edge).copied()).collect();
+        let bounds = || planned.windows.iter().filter_map(|window| bounds.get(window.edge).copied()).collect();
         let kind = match &planned.aggregate {
             PlannedAggregate::Count => Kind::Count,
             PlannedAggregate::Sum { .. } | PlannedAggregate::Mean { .. } | PlannedAggregate::WeightedMean { .. } => {
                 Kind::Sums(Sums::new(n_windows))
             }
-            PlannedAggregate::CountBy { path, cap } => Kind::CountBy(CountBy::new(path.resolve(names), *cap, bounds)),
+            PlannedAggregate::CountBy { path, cap } => Kind::CountBy(CountBy::new(path.resolve(names), *cap, bounds())),
             PlannedAggregate::Distinct { path, cap } => {
-                Kind::Distinct(Distinct::new(path.resolve(names), *cap, bounds))
+                Kind::Distinct(Distinct::new(path.resolve(names), *cap, bounds()))
             }
-            PlannedAggregate::Last { k, path } => Kind::Newest(Newest::new(*k, Some(path.resolve(names)), bounds)),
-            PlannedAggregate::Actions { limit, .. } => Kind::Newest(Newest::new(*limit, None, bounds)),
+            PlannedAggregate::Last { k, path } => Kind::Newest(Newest::new(*k, Some(path.resolve(names)), bounds())),
+            PlannedAggregate::Actions { limit, .. } => Kind::Newest(Newest::new(*limit, None, bounds())),
         };
         Self { planned, matched: vec![Span::default(); n_windows], kind }
     }

@@ -1,0 +1,123 @@
+//! The second level: super-blocks of about 64 blocks, cut after events whose id hash has its low twelve bits zero.
+
+use std::sync::OnceLock;
+
+use super::block::Block;
+use super::partial::Partial;
+
+/// The super-blocks of a chain with several blocks, oldest first. Together they hold every block once.
+#[derive(Debug)]
+pub(crate) struct Supers(Vec<Super>);
+
+/// Consecutive blocks, the last of which ends with a super-cut unless the super-block is the chain's newest.
+#[derive(Debug)]
+pub(crate) struct Super {
+    /// The number of its first block.
+    pub(crate) first: usize,
+    pub(crate) n_events: usize,
+    /// Sums over its blocks, newest first; there once a reader needed it and until anything in it changes.
+    partial: OnceLock<Box<Partial>>,
+}
+
+impl Super {
+    fn new(first: usize, n_events: usize) -> Self {
+        Self { first, n_events, partial: OnceLock::new() }
+    }
+
+    /// The sums of all columns over its blocks, which are `blocks`.
+    pub(crate) fn partial(&self, blocks: &[Block]) -> &Partial {
+        self.partial.get_or_init(|| Box::new(Partial::over(blocks.iter().rev().map(Block::partial))))
+    }
+
+    /// The partial, if it is there.
+    pub(crate) fn known_partial(&self) -> Option<&Partial> {
+        self.partial.get().map(|partial| &**partial)
+    }
+}
+
+impl Supers {
+    /// Cuts blocks into super-blocks.
+    pub(crate) fn of(blocks: &[Block]) -> Self {
+        let mut supers = Self(Vec::new());
+        let mut begins = true;
+        for (number, block) in blocks.iter().enumerate() {
+            if begins {
+                supers.0.push(Super::new(number, 0));
+            }
+            begins = block.ends_super();
+            supers.grow(number, block.len());
+        }
+        supers
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Super] {
+        &self.0
+    }
+
+    /// The number of the super-block that holds a block.
+    pub(crate) fn holding(&self, block: usize) -> usize {
+        self.0.partition_point(|own| own.first <= block).saturating_sub(1)
+    }
+
+    /// Where the blocks of a super-block end, of `n_blocks` in all.
+    pub(crate) fn end(&self, number: usize, n_blocks: usize) -> usize {
+        self.0.get(number + 1).map_or(n_blocks, |next| next.first)
+    }
+
+    /// A block has this many events more.
+    pub(crate) fn grow(&mut self, block: usize, n_events: usize) {
+        if let Some(own) = self.holding_mut(block) {
+            own.n_events += n_events;
+            own.partial.take();
+        }
+    }
+
+    /// A block has this many events less.
+    pub(crate) fn shrink(&mut self, block: usize, n_events: usize) {
+        if let Some(own) = self.holding_mut(block) {
+            own.n_events = own.n_events.saturating_sub(n_events);
+            own.partial.take();
+        }
+    }
+
+    /// An empty block was appended as `blocks` shows.
+    pub(crate) fn push(&mut self, blocks: &[Block]) {
+        if blocks.iter().rev().nth(1).is_some_and(Block::ends_super) {
+            self.0.push(Super::new(blocks.len() - 1, 0));
+        }
+    }
+
+    /// A block was split in two as `blocks` shows.
+    pub(crate) fn split(&mut self, block: usize, blocks: &[Block]) {
+        let own = self.holding(block);
+        self.0.iter_mut().skip(own + 1).for_each(|later| later.first += 1);
+        if blocks.get(block).is_some_and(Block::ends_super) {
+            let rest = blocks.get(block + 1..self.end(own, blocks.len())).unwrap_or(&[]);
+            let n_events = rest.iter().map(Block::len).sum();
+            self.shrink(block, n_events);
+            self.0.insert(own + 1, Super::new(block + 1, n_events));
+        }
+    }
+
+    /// Blocks were taken out or joined as `blocks` shows. The super-blocks `..before` and `after..` did not change and
+    /// keep their partials.
+    pub(crate) fn rebuild(&mut self, blocks: &[Block], before: usize, after: usize) {
+        let old = std::mem::replace(self, Self::of(blocks)).0;
+        let (n_old, n_new) = (old.len(), self.0.len());
+        for (number, old) in old.into_iter().enumerate() {
+            let at = match number {
+                _ if number < before => Some(number),
+                _ if number >= after => (number + n_new).checked_sub(n_old),
+                _ => None,
+            };
+            if let Some(new) = at.and_then(|at| self.0.get_mut(at)) {
+                new.partial = old.partial;
+            }
+        }
+    }
+
+    fn holding_mut(&mut self, block: usize) -> Option<&mut Super> {
+        let number = self.holding(block);
+        self.0.get_mut(number)
+    }
+}
