@@ -36,10 +36,14 @@ pub enum Error {
     #[error(transparent)]
     Query(#[from] QueryError),
     /// The query server could not be started.
-    #[error("NF106 {cause}")]
-    Http {
-        /// What went wrong.
-        cause: String,
+    #[cfg(feature = "serve")]
+    #[error(transparent)]
+    Serve(#[from] nowfold_serve::ServeError),
+    /// The query server is not part of this build.
+    #[error("NF106 serving at {address} needs the feature `serve`; add it, or leave out the address")]
+    NoServer {
+        /// Where it was to listen.
+        address: std::net::SocketAddr,
     },
 }
 

@@ -64,9 +64,7 @@ impl Streams {
                 Some(metrics) => app.metrics(move || (metrics.0)()),
                 None => app,
             };
-            let server =
-                nowfold_serve::Server::start(address, app).map_err(|error| Error::Http { cause: error.to_string() })?;
-            self.server = Some(server);
+            self.server = Some(nowfold_serve::Server::start(address, app)?);
         }
         Ok(self)
     }
@@ -75,7 +73,7 @@ impl Streams {
     fn listen(self, config: &Config) -> Result<Self, Error> {
         match config.http {
             None => Ok(self),
-            Some(address) => Err(Error::Http { cause: format!("serving at {address} needs the feature `serve`") }),
+            Some(address) => Err(Error::NoServer { address }),
         }
     }
 

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::names::{Offset, Partition, StoreName, TopicName, TopicPartition};
 use crate::partition::partition_for_key;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, label};
 
 /// Why a query has no answer. Displays with its code, the cause and the next step; see `docs/errors.md`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -81,7 +81,8 @@ pub enum QueryError {
     },
     /// The window reaches back further than the store keeps events.
     #[error(
-        "NF014 feature {feature:?} reaches back {needed:?}, but store {store:?} keeps {retention:?} (of which {read_slack:?} is slack for reads); raise retention(..) or shorten the window"
+        "NF014 feature {feature:?} reaches back {}, but store {store:?} keeps {} (of which {} is slack for reads); raise retention(..) or shorten the window",
+        label(*.needed), label(*.retention), label(*.read_slack)
     )]
     WindowExceedsRetention {
         /// The store.

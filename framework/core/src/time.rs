@@ -63,6 +63,16 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> Timestamp;
 }
 
+/// A duration in the largest unit up to hours that divides it: `1h`, `96h`, `90m`, `45s` or `1500ms`.
+pub fn label(duration: Duration) -> String {
+    match duration.as_millis() {
+        ms if ms.is_multiple_of(3_600_000) => format!("{}h", ms / 3_600_000),
+        ms if ms.is_multiple_of(60_000) => format!("{}m", ms / 60_000),
+        ms if ms.is_multiple_of(1_000) => format!("{}s", ms / 1_000),
+        ms => format!("{ms}ms"),
+    }
+}
+
 /// `n` milliseconds.
 pub const fn millisecs(n: u64) -> Duration {
     Duration::from_millis(n)

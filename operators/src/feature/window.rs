@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nowfold_core::time::label;
+
 /// One window or several, as [`Feature::within`](super::Feature::within) takes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Windows(pub(crate) Vec<Duration>);
@@ -27,12 +29,7 @@ impl From<Vec<Duration>> for Windows {
 /// How a window is called in answers: in the largest unit up to hours that divides it, such as `1h`, `96h`, `90m`,
 /// `45s` or `1500ms`.
 pub fn window_label(window: Duration) -> String {
-    match window.as_millis() {
-        ms if ms.is_multiple_of(3_600_000) => format!("{}h", ms / 3_600_000),
-        ms if ms.is_multiple_of(60_000) => format!("{}m", ms / 60_000),
-        ms if ms.is_multiple_of(1_000) => format!("{}s", ms / 1_000),
-        ms => format!("{ms}ms"),
-    }
+    label(window)
 }
 
 #[cfg(test)]
