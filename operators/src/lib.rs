@@ -1,1 +1,22 @@
-//! placeholder
+//! Actions, enrichment and per-actor rolling features over event chains.
+
+mod actions_topic;
+pub mod answer;
+pub mod chain;
+mod enrich;
+pub mod feature;
+pub mod features;
+mod materialize;
+pub mod position;
+mod rfc3339;
+mod standardize;
+
+pub use rfc3339::rfc3339;
+
+pub use actions_topic::{ActionLog, ActionSource, ActionStream};
+pub use answer::Answer;
+pub use enrich::MissingEntity;
+pub use feature::feature;
+pub use features::Features;
+pub use materialize::{Actions, ChainStore};
+pub use standardize::{IntoActions, MAX_ACTOR_BYTES, MissingEventTime, ToActions};

@@ -39,7 +39,8 @@ impl Actions {
 
     /// Keeps events this long behind the newest one of their partition. Must exceed the longest window by the read slack.
     pub fn retention(mut self, retention: Duration) -> Self {
-        self.config = ChainConfig { retention, topic_retention: ChainConfig::new(retention).topic_retention, ..self.config };
+        self.config =
+            ChainConfig { retention, topic_retention: ChainConfig::new(retention).topic_retention, ..self.config };
         self
     }
 
@@ -105,9 +106,9 @@ fn retention_requirement(log: &ActionLog, config: &ChainConfig) -> TopicRequirem
     TopicRequirement {
         name: log.topic.clone(),
         role: TopicRole::Source,
-        create: log.created_here.then(|| {
-            TopicBlueprint::new(PartitionCount::LargestOf(Vec::new()), &[("retention.ms", &kept)])
-        }),
+        create: log
+            .created_here
+            .then(|| TopicBlueprint::new(PartitionCount::LargestOf(Vec::new()), &[("retention.ms", &kept)])),
         rules: vec![TopicRule {
             key: "retention.ms",
             expected: Expected::AtLeastMs(needed),

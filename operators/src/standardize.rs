@@ -80,11 +80,7 @@ pub trait ToActions<K, V> {
     /// # app.build()?;
     /// # Ok::<(), nowfold_core::topology::TopologyError>(())
     /// ```
-    fn to_actions<A: IntoActions>(
-        self,
-        name: &str,
-        map: impl Fn(K, V) -> A + Send + Sync + 'static,
-    ) -> ActionStream
+    fn to_actions<A: IntoActions>(self, name: &str, map: impl Fn(K, V) -> A + Send + Sync + 'static) -> ActionStream
     where
         Self: Sized,
     {
@@ -133,7 +129,12 @@ where
         for action in actions {
             match self.complete(cx, action, timestamp) {
                 Ok(action) => {
-                    cx.forward(Record { key: action.actor.clone(), value: action, timestamp, headers: headers.clone() })?;
+                    cx.forward(Record {
+                        key: action.actor.clone(),
+                        value: action,
+                        timestamp,
+                        headers: headers.clone(),
+                    })?;
                 }
                 Err(refusal) => {
                     cx.count(refusal.reason);
