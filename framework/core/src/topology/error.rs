@@ -59,6 +59,16 @@ pub enum TopologyFault {
         /// The merge.
         node: String,
     },
+    /// A store is to be rebuilt from a topic that the tasks which hold it do not read.
+    #[error(
+        "NF009 store {store:?} is rebuilt from topic {topic:?}, but no operator that uses it stands below that topic; connect it there, or give it a changelog topic of its own"
+    )]
+    UnreadChangelog {
+        /// The store.
+        store: String,
+        /// The topic.
+        topic: String,
+    },
     /// An operator's own complaint, such as a feature that does not fit its store.
     #[error("{message}")]
     Other {

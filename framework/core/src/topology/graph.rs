@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::{TopologyError, TopologyFault};
 use super::requirement::{PartitionCount, TopicBlueprint, TopicRequirement, TopicRole};
-use super::{CoPartition, GlobalSpec, Topology, subtopology};
+use super::{CoPartition, GlobalSpec, SubTopology, Topology, subtopology};
 use crate::failure::FailureHandlers;
 use crate::names::{StoreName, TopicName};
 use crate::serde::Format;
@@ -224,10 +224,11 @@ impl GraphBuilder {
         }
         self.require_changelogs();
         self.require_dead_letters();
+        let subtopologies = subtopology::split(&self.nodes, &self.stores);
+        self.check_changelogs(&subtopologies);
         if !self.faults.is_empty() {
             return Err(TopologyError::new(self.faults));
         }
-        let subtopologies = subtopology::split(&self.nodes, &self.stores);
         super::sizing::size_created_topics(&mut self, &subtopologies);
         Ok(Topology::new(self, subtopologies))
     }
@@ -237,6 +238,7 @@ impl GraphBuilder {
         let logged = self.stores.values().filter(|store| store.changelog == Changelog::Topic && used(&store.name));
         let topics: Vec<_> = logged.map(|store| changelog_topic(&self.app, &store.name)).collect();
         for name in topics {
+            self.check_name("topic", name.as_str());
             self.require(TopicRequirement {
                 name,
                 role: TopicRole::Changelog,
@@ -254,12 +256,27 @@ impl GraphBuilder {
         }
     }
 
+    fn check_changelogs(&mut self, parts: &[SubTopology]) {
+        for (part, store) in parts.iter().flat_map(|part| part.stores.iter().map(move |store| (part, store))) {
+            let Some(Changelog::Table(topic) | Changelog::EventLog(topic)) =
+                self.stores.get(store).map(|s| &s.changelog)
+            else {
+                continue;
+            };
+            if !part.sources.iter().any(|source| source.topic == *topic) {
+                let (store, topic) = (store.to_string(), topic.to_string());
+                self.faults.push(TopologyFault::UnreadChangelog { store, topic });
+            }
+        }
+    }
+
     fn require_dead_letters(&mut self) {
         let wanted = !self.handlers.is_empty() || self.nodes.iter().any(|node| node.dead_letters_by_default);
         if self.dead_letter_topic.is_none() && wanted {
             self.dead_letter_topic = Some(TopicName::from(format!("{}-dead-letters", self.app)));
         }
         if let Some(name) = self.dead_letter_topic.clone() {
+            self.check_name("topic", name.as_str());
             let create = Some(TopicBlueprint::new(PartitionCount::Fixed(1), &[]));
             self.require(TopicRequirement { name, role: TopicRole::DeadLetters, create, rules: Vec::new() });
         }

@@ -132,3 +132,43 @@ fn streams_of_two_builders_do_not_mix() {
     });
     assert_eq!(error.faults(), [TopologyFault::ForeignStream { node: "both".into() }]);
 }
+
+#[test]
+fn names_that_follow_from_others_are_checked_too() {
+    let error = faults(|app| {
+        app.dead_letters("not a topic");
+        app.stream("in", text()).for_each("end", |_, _| ());
+    });
+    assert_eq!(error.faults(), [TopologyFault::BadName { what: "topic", name: "not a topic".into() }]);
+    let store = "s".repeat(240);
+    let error = faults(|app| {
+        app.state_store(StoreSpec::key_value(&store));
+        let input = app.stream("in", text());
+        input.process::<String, String, _>("pass", || Pass, &[&store]).for_each("end", |_, _| ());
+    });
+    assert_eq!(error.faults(), [TopologyFault::BadName { what: "topic", name: format!("app-{store}-changelog") }]);
+}
+
+#[test]
+fn a_store_that_is_rebuilt_from_a_topic_must_live_where_the_topic_is_read() {
+    use nowfold_core::state::{Changelog, MemoryKeyValue};
+    let build = |read: &str, log: &str| {
+        let app = StreamsBuilder::new("app");
+        let changelog = Changelog::EventLog(log.into());
+        app.state_store(StoreSpec::new("chain", changelog, || Box::new(MemoryKeyValue::new())));
+        let input = app.stream(read, text());
+        input.process::<String, String, _>("pass", || Pass, &["chain"]).for_each("end", |_, _| ());
+        app.build()
+    };
+    assert!(build("in", "in").is_ok());
+    let error = build("in", "other").unwrap_err();
+    assert_eq!(error.faults(), [TopologyFault::UnreadChangelog { store: "chain".into(), topic: "other".into() }]);
+}
+
+#[test]
+fn topologies_and_tasks_travel_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<nowfold_core::topology::Topology>();
+    sent::<nowfold_core::task::Task>();
+}
