@@ -8,6 +8,9 @@ use super::intern::{Interner, Name};
 use super::shape::{Shape, join};
 use crate::action::{Attribute, Attributes};
 
+/// How many attributes a map may give. Each is put in order as it comes, which hostile bytes could make quadratic.
+pub(super) const MAX_ATTRIBUTES: usize = 4_096;
+
 /// Reads a whole set of attributes, which is a field of the datum's record.
 pub(super) fn read_set(
     plan: &Plan,
@@ -82,8 +85,11 @@ impl Set<'_, '_, '_> {
             if count == 0 {
                 return Ok(());
             }
-            self.expect(count);
+            self.expect(count.min(64));
             for _ in 0..count {
+                if self.attributes.len() >= MAX_ATTRIBUTES {
+                    return Err(self.cursor.error(format_args!("there are more than {MAX_ATTRIBUTES} attributes")));
+                }
                 match item {
                     Shape::Value(id, None) if path.is_empty() => self.read_entry(*id, depth)?,
                     _ => {

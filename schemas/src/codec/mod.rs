@@ -42,7 +42,7 @@ use reader::ActionReader;
 /// | union | what the branch becomes |
 /// | record or map in an attribute | attributes `name.field` |
 ///
-/// What has no such form, as an array of maps, is skipped. Logical types count as their base types, but a `timestamp` in
+/// What has no such form, as an array of maps, is skipped. A set of more than 4,096 attributes is an error. Logical types count as their base types, but a `timestamp` in
 /// micros or nanos is cut to milliseconds. A schema is compiled once; the datum is then read in one pass, with every
 /// length and depth checked.
 ///
@@ -110,7 +110,7 @@ impl ActionCodec {
     /// Writes the header of `schema` and the action.
     ///
     /// # Errors
-    /// [`SerdeError::Unwritable`] when lists nest deeper than 16 levels.
+    /// [`SerdeError::Unwritable`] when lists nest deeper than 16 levels or a set has more than 4,096 attributes.
     pub fn write(schema: SchemaRef, action: &Action) -> Result<Vec<u8>, SerdeError> {
         writer::write(schema, action)
     }

@@ -3,6 +3,7 @@
 use nowfold_core::serde::SerdeError;
 use nowfold_core::serde::avro::{SchemaRef, put_long};
 
+use super::attribute::MAX_ATTRIBUTES;
 use crate::action::{Action, Attribute, Attributes, Op};
 
 /// How deep lists may nest; readers go three levels of the schema down for each.
@@ -50,6 +51,9 @@ fn size_hint(action: &Action) -> usize {
 }
 
 fn put_attributes(attributes: &Attributes, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+    if attributes.len() > MAX_ATTRIBUTES {
+        return Err(SerdeError::unwritable("Avro", format_args!("there are more than {MAX_ATTRIBUTES} attributes")));
+    }
     if !attributes.is_empty() {
         put_len(attributes.len(), out);
         for (name, value) in attributes.iter() {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use apache_avro::types::Value;
+use nowfold_core::serde::avro::{SchemaRef, fingerprint};
 use nowfold_core::time::Timestamp;
 use nowfold_schemas::{Action, ActionCodec, Attribute, Attributes, Op, attributes};
 
@@ -267,6 +268,31 @@ fn schema_with_a_record_of_attributes_and_a_bytes_embedding_is_read() {
         .object_attribute("embedding", [1.5_f32])
         .object_attribute("title", "nurse");
     assert_eq!(read(schema, value(&fields)).unwrap(), expected);
+}
+
+/// Writers may cut maps and arrays into blocks, with or without the size of each block in bytes.
+#[test]
+fn maps_lists_and_vectors_in_several_blocks_are_read_whole() {
+    let schema = record(&format!(
+        r#"{IDS},{{"name":"objectAttributes","type":{{"type":"record","name":"O","fields":[
+            {{"name":"v","type":{{"type":"array","items":"float"}}}},
+            {{"name":"l","type":{{"type":"array","items":"int"}}}},
+            {{"name":"m","type":{{"type":"map","values":"int"}}}}]}}}}"#
+    ));
+    // Counts and numbers are zigzag varints: 2 is one, 4 two; 1 is minus one: one item, with its size in bytes after it.
+    let (half, one) = (0.5_f32.to_le_bytes(), 1.0_f32.to_le_bytes());
+    let vector = [&[2][..], &half, &[1, 8], &one, &[0]].concat();
+    let list = [4, 2, 4, 1, 2, 6, 0];
+    let map = [2, 2, b'x', 2, 1, 6, 2, b'y', 4, 0];
+    let mut bytes = crate::support::encode(&record(IDS), value(&ids()));
+    bytes.splice(..10, []);
+    let mut framed = Vec::new();
+    SchemaRef::Fingerprint(fingerprint(&schema).unwrap()).write(&mut framed);
+    framed.extend(bytes);
+    framed.extend([&vector[..], &list, &map].concat());
+    let action = ActionCodec::new().with_schema(&schema).unwrap().read(&framed).unwrap();
+    let expected = attributes! { "v" => [0.5_f32, 1.0], "l" => vec![1_i64, 2, 3], "m.x" => 1, "m.y" => 2 };
+    assert_eq!(action.object_attributes, expected);
 }
 
 #[test]

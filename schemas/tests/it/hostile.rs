@@ -60,6 +60,23 @@ fn huge_lengths_and_counts_cost_nothing() {
 }
 
 #[test]
+fn too_many_attributes_are_refused_on_both_sides() {
+    let with = |n: i32| {
+        let mut action = nowfold_schemas::Action::new("a", "v", "o");
+        action.object_attributes = (0..n).map(|i| (format!("{i:05}"), i)).collect();
+        ActionCodec::write(SchemaRef::Fingerprint(fingerprint(ACTION_SCHEMA).unwrap()), &action)
+    };
+    assert_eq!(ActionCodec::new().read(&with(4_096).unwrap()).unwrap().object_attributes.len(), 4_096);
+    assert!(with(4_097).unwrap_err().to_string().contains("more than 4096 attributes"));
+    let mut bytes = header();
+    bytes.extend([2, b'a']);
+    put_long(500_000, &mut bytes);
+    (0..500_000_u32).rev().for_each(|i| bytes.extend([&[8], &i.to_be_bytes().map(|b| b & 0x7f)[..], &[0]].concat()));
+    let error = ActionCodec::new().read(&bytes).unwrap_err().to_string();
+    assert!(error.contains("more than 4096 attributes"), "{error}");
+}
+
+#[test]
 fn endless_lists_in_lists_are_an_error() {
     let mut bytes = header();
     bytes.extend([2, b'a', 2, 2, b'k']);

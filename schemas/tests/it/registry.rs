@@ -277,6 +277,17 @@ fn answers_are_sorted_into_final_and_retriable() {
     }
 }
 
+/// A blocking HTTP client of its own would panic here.
+#[test]
+fn client_may_be_used_and_dropped_within_an_asynchronous_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let registry = stub("404 Not Found", "");
+        assert!(registry.schema(1).is_err());
+        drop(registry);
+    });
+}
+
 #[test]
 fn unusable_settings_are_refused_at_once() {
     for url in ["", "localhost:8081", "ftp://x"] {
