@@ -25,7 +25,8 @@ pub(crate) fn run(pass: Pass, options: &Options) -> Result<()> {
                 payloads(options.seed, N)?.iter().map(|payload| codec.read(payload)).collect();
             counted_insert(&EventChains::new(config()), &actions?, appended)
         }
-        _ => query::repeatedly(options.seed, counted_query),
+        Pass::CountQuery5 => query::repeatedly(options.seed, 5, counted_query),
+        _ => query::repeatedly(options.seed, 500, counted_query),
     }
 }
 

@@ -73,3 +73,28 @@ pub(crate) fn chains(hub: &StoreHub) -> Result<Vec<Arc<EventChains>>> {
     let chains = readers.into_iter().map(|reader| reader.downcast::<EventChains>().ok());
     chains.collect::<Option<_>>().context("the store does not hold event chains")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use nowfold::runtime::RuntimeConfig;
+
+    use super::*;
+    use crate::place::Place;
+    use crate::topology;
+
+    #[test]
+    fn passes_the_events_that_were_loaded_and_no_others() {
+        let (world, place) = (World::new(1), Place::embedded().unwrap());
+        place.load_actions("actions", &world, 2_000).unwrap();
+        let topology = topology::materialize("gate", "actions").unwrap();
+        let app = Streams::start(topology, place.config(RuntimeConfig::default())).unwrap();
+        app.await_running(Duration::from_secs(60)).unwrap();
+        assert!(check(&app, &world, 2_000).unwrap() > BUSIEST);
+        assert!(check(&app, &world, 1_999).unwrap_err().to_string().contains("keeps 2000 of 1999"));
+        let other = check(&app, &World::new(2), 2_000).unwrap_err().to_string();
+        assert!(other.contains("the answer says"), "{other}");
+        app.close().unwrap();
+    }
+}

@@ -12,10 +12,11 @@ use crate::report::print_skipped;
 /// The most instructions that each count may take; see docs/guide/benchmarks.md for how to renew them.
 const CEILINGS: &str = include_str!("../instructions.json");
 
-const COUNTS: [(&str, Pass, &str); 3] = [
+const COUNTS: [(&str, Pass, &str); 4] = [
     ("decode", Pass::CountDecode, "counted_decode"),
     ("insert", Pass::CountInsert, "counted_insert"),
-    ("query", Pass::CountQuery, "counted_query"),
+    ("query of 5 events", Pass::CountQuery5, "counted_query"),
+    ("query of 500 events", Pass::CountQuery500, "counted_query"),
 ];
 
 /// Counts, prints, and compares with the ceilings where that is asked for.

@@ -74,7 +74,8 @@ pub(crate) enum Pass {
     FreshnessKafka,
     CountDecode,
     CountInsert,
-    CountQuery,
+    CountQuery5,
+    CountQuery500,
 }
 
 impl Only {

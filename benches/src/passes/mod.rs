@@ -29,6 +29,6 @@ pub(crate) fn run(pass: Pass, options: &Options) -> Result<()> {
         Pass::Query => query::run(options),
         Pass::Freshness => freshness::embedded(options),
         Pass::FreshnessKafka => freshness::on_kafka(options),
-        Pass::CountDecode | Pass::CountInsert | Pass::CountQuery => count::run(pass, options),
+        Pass::CountDecode | Pass::CountInsert | Pass::CountQuery5 | Pass::CountQuery500 => count::run(pass, options),
     }
 }

@@ -40,9 +40,13 @@ const CLASSES: [Class; 3] = [
 /// Events of other actors, who make the store a busy one.
 const N_OTHERS: usize = 300_000;
 
-/// Asks about actors of 500 events in a small store that nobody writes to: `repeat` gets the question.
-pub(crate) fn repeatedly(seed: u64, repeat: impl FnOnce(&mut dyn FnMut() -> Result<()>) -> Result<()>) -> Result<()> {
-    let classes = [Class { n_events: 500, n_actors: 20 }];
+/// Asks about actors of `n_events` in a small store that nobody writes to: `repeat` gets the question.
+pub(crate) fn repeatedly(
+    seed: u64,
+    n_events: usize,
+    repeat: impl FnOnce(&mut dyn FnMut() -> Result<()>) -> Result<()>,
+) -> Result<()> {
+    let classes = [Class { n_events, n_actors: 10_000 / n_events }];
     let mut reader = Reader::new(&Arc::new(Store::fill(seed, &classes, 0)?), 0, seed)?;
     repeat(&mut || reader.ask().map(drop))
 }
@@ -78,4 +82,25 @@ fn cell(store: &Arc<Store>, number: usize, class: Class, pace: Pace, options: &O
         .setting("actors_asked", class.n_actors)?
         .setting("events_in_store", store.n_events())?;
     Ok(line.note("the reader spins between questions: it takes one core, the writer another"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_stay_right_while_the_writer_inserts() {
+        let classes = [Class { n_events: 5, n_actors: 50 }, Class { n_events: 300, n_actors: 2 }];
+        let store = Arc::new(Store::fill(1, &classes, 1_000).unwrap());
+        let before = store.n_events();
+        let writer = Writer::start(&store, Pace::FlatOut, 1);
+        for class in 0..classes.len() {
+            let mut reader = Reader::new(&store, class, 1).unwrap();
+            let taken = reader.run(1_000.0, Duration::from_millis(200)).unwrap();
+            assert!(taken.response.len() > 10);
+        }
+        let n_written = writer.stop().unwrap();
+        assert_eq!((store.n_events() - before) as u64, n_written);
+        assert_eq!(before, 50 * 5 + 2 * 300 + 1_000);
+    }
 }
