@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nowfold_core::dsl::StreamsBuilder;
+use nowfold_core::dsl::{GlobalTable, StreamsBuilder};
 use nowfold_core::failure::Stage;
 use nowfold_core::names::StoreName;
 use nowfold_core::processor::{ProcessError, Processor, ProcessorContext};
@@ -14,11 +14,11 @@ use nowfold_core::time::millis;
 use nowfold_core::topology::{
     Expected, PartitionCount, TopicBlueprint, TopicRequirement, TopicRole, TopicRule, TopologyFault,
 };
-use nowfold_schemas::action::Action;
+use nowfold_schemas::action::{Action, Attributes};
 
 use crate::actions_topic::ActionLog;
 use crate::chain::{Admission, Appended, ChainConfig, EventChains};
-use crate::feature::{Feature, FeatureSet};
+use crate::feature::{Feature, FeatureSet, LateJoin};
 
 /// A store of per-actor event chains to be made from an actions topic.
 #[derive(Clone, Debug)]
@@ -28,13 +28,14 @@ pub struct Actions {
     config: ChainConfig,
     features: Vec<Feature>,
     late_records_to_dead_letters: bool,
+    late: Option<LateJoin>,
 }
 
 impl Actions {
     /// A store of this name that keeps 97 hours: enough for windows of 96 h and the slack for reads.
     pub fn named(name: impl Into<StoreName>) -> Self {
         let config = ChainConfig::new(nowfold_core::time::hours(97));
-        Self { name: name.into(), config, features: Vec::new(), late_records_to_dead_letters: false }
+        Self { name: name.into(), config, features: Vec::new(), late_records_to_dead_letters: false, late: None }
     }
 
     /// Keeps events this long behind the newest one of their partition. Must exceed the longest window by the read slack.
@@ -62,6 +63,40 @@ impl Actions {
         self
     }
 
+    /// Joins attributes of objects when a question is asked, instead of keeping them with every action: an embedding of a
+    /// thousand numbers is kept once for each object and not once for each action. The newest row counts, so the value
+    /// may differ from the one at the time of the action; answers say `late_joined`. Only for sums and means.
+    ///
+    /// ```
+    /// use nowfold_core::{dsl::StreamsBuilder, serde::Json, time::hours};
+    /// use nowfold_operators::{ActionSource, Actions, feature};
+    /// use nowfold_schemas::attributes;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Job { embedding: Vec<f32> }
+    ///
+    /// let app = StreamsBuilder::new("feed");
+    /// let jobs = app.global_table("jobs", Json::<String, Job>::new());
+    /// app.actions("actions").materialize(
+    ///     Actions::named("activity")
+    ///         .late_object(&jobs, ["embedding"], |job| attributes! { "embedding" => job.embedding })
+    ///         .features([feature("applied").mean("object.embedding").verb("apply").within(hours(24))]),
+    /// );
+    /// # app.build()?;
+    /// # Ok::<(), nowfold_core::topology::TopologyError>(())
+    /// ```
+    pub fn late_object<V: Send + Sync + 'static, N: AsRef<str>>(
+        mut self,
+        table: &GlobalTable<String, V>,
+        names: impl IntoIterator<Item = N>,
+        attributes: impl Fn(&V) -> Attributes + Send + Sync + 'static,
+    ) -> Self {
+        let table = table.clone();
+        let lookup = move |object: &str| table.get_str(object).map(|row| attributes(&row));
+        self.late = Some(LateJoin::new(names, Arc::new(lookup)));
+        self
+    }
+
     /// Registers features: they are checked when the topology is built, and answered by name.
     pub fn features(mut self, features: impl IntoIterator<Item = Feature>) -> Self {
         self.features.extend(features);
@@ -74,8 +109,8 @@ impl ActionLog {
     /// reading it from its beginning, which is idempotent.
     pub fn materialize(self, actions: Actions) {
         let builder = self.stream.builder();
-        let Actions { name, config, features, late_records_to_dead_letters } = actions;
-        let features = compile(&builder, &name, &config, features);
+        let Actions { name, config, features, late_records_to_dead_letters, late } = actions;
+        let features = compile(&builder, &name, &config, late, features);
         builder.require(retention_requirement(&self, &config));
         let skew = config.max_future_skew;
         let log = Changelog::EventLog(self.topic.clone());
@@ -89,8 +124,14 @@ impl ActionLog {
 }
 
 /// Compiles the features; those that do not fit are faults of the topology, and none is registered then.
-fn compile(builder: &StreamsBuilder, store: &StoreName, config: &ChainConfig, features: Vec<Feature>) -> FeatureSet {
-    let compiled = FeatureSet::compile(store.clone(), config, features);
+fn compile(
+    builder: &StreamsBuilder,
+    store: &StoreName,
+    config: &ChainConfig,
+    late: Option<LateJoin>,
+    features: Vec<Feature>,
+) -> FeatureSet {
+    let compiled = FeatureSet::compile_with(store.clone(), config, late, features);
     compiled.unwrap_or_else(|errors| {
         for error in errors.errors() {
             builder.fault(TopologyFault::Other { message: error.to_string() });

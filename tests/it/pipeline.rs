@@ -105,3 +105,71 @@ fn a_topology_with_a_window_beyond_the_retention_is_refused() {
     let error = app.build().unwrap_err().to_string();
     assert!(error.contains("NF014") && error.contains("\"all\""), "{error}");
 }
+
+/// The embedding of jobs both ways: kept with each action, and joined when asked.
+fn both_ways() -> Topology {
+    let app = StreamsBuilder::new("late");
+    let jobs = app.global_table("jobs", Json::<String, Job>::new());
+    let windows = [hours(1), hours(24), hours(96)];
+    app.stream("clicks", Json::<Option<String>, Click>::new())
+        .to_actions("standardize", |_, c| Action::new(c.member, c.kind, c.job).at_ms(c.at_ms))
+        .enrich_object("with-job", &jobs, |job| attributes! { "embedding" => job.embedding })
+        .through("actions")
+        .materialize(
+            Actions::named("activity")
+                .late_object(&jobs, ["joined"], |job| attributes! { "joined" => job.embedding })
+                .features([
+                    feature("kept").mean("object.embedding").within(windows),
+                    feature("joined").mean("object.joined").within(windows),
+                    feature("joined applies").mean("object.joined").verb("apply").within(windows),
+                ]),
+        );
+    app.build().unwrap()
+}
+
+#[test]
+fn attributes_join_late_as_they_do_at_ingest() {
+    let driver = TestDriver::new(both_ways()).starting_at(Timestamp::from_millis(h(100)));
+    let jobs = driver.input("jobs", Json::<String, Job>::new());
+    let row = |x: f32| Job { title: String::new(), embedding: vec![x, 1.0 - x] };
+    for i in 0..20_u8 {
+        jobs.pipe(format!("job-{i}"), row(f32::from(i)), Timestamp::from_millis(h(100))).unwrap();
+    }
+    let clicks = driver.input("clicks", Json::<Option<String>, Click>::new());
+    for i in 0..3_000_i64 {
+        let at = h(100) - (i * 7_919 % 400_000) * 1_000;
+        let click = Click::new("m", ["apply", "view"][(i % 2) as usize], &format!("job-{}", i * 31 % 23), at);
+        clicks.pipe(Some("m".to_owned()), click, Timestamp::from_millis(at)).unwrap();
+    }
+    let features = Features::new(driver.hub(), driver.clock(), "activity");
+    let answer = features.of("m").unwrap();
+    for window in ["1h", "24h", "96h"] {
+        let [kept, joined] = ["kept", "joined"].map(|name| answer.window(name, window).unwrap().clone());
+        assert_eq!((kept.used, kept.missing), (joined.used, joined.missing), "{window}");
+        assert_eq!(kept.value, joined.value, "{window}");
+        assert!(answer.window("joined applies", window).unwrap().used < joined.used);
+    }
+    assert!(answer.feature("joined").unwrap().late_joined && !answer.feature("kept").unwrap().late_joined);
+
+    (0..20).for_each(|i| jobs.pipe(format!("job-{i}"), row(2.0), Timestamp::from_millis(h(100))).unwrap());
+    let after = features.of("m").unwrap();
+    assert_eq!(after.feature("kept").unwrap(), answer.feature("kept").unwrap(), "what was kept stays");
+    let joined = serde_json::to_value(after.feature("joined").unwrap()).unwrap();
+    assert_eq!(
+        (&joined["value"]["96h"], &joined["late_joined"]),
+        (&serde_json::json!([2.0, -1.0]), &serde_json::json!(true))
+    );
+}
+
+#[test]
+fn what_joins_late_can_only_be_summed_or_averaged() {
+    let app = StreamsBuilder::new("late");
+    let jobs = app.global_table("jobs", Json::<String, Job>::new());
+    app.actions("actions").materialize(
+        Actions::named("activity")
+            .late_object(&jobs, ["title"], |job| attributes! { "title" => job.title })
+            .features([feature("titles").count_by("object.title").within(hours(1))]),
+    );
+    let error = app.build().unwrap_err().to_string();
+    assert!(error.contains("joins late"), "{error}");
+}

@@ -29,14 +29,12 @@ pub(crate) struct VerbChain {
 }
 
 /// What a removal took away.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Removed {
-    /// Events.
-    pub(crate) events: u64,
-    /// Those of them that were above the floor.
+    /// The events. To be dropped after the stripe is unlocked: freeing many takes a while.
+    pub(crate) rows: Vec<Row>,
+    /// How many of them were above the floor.
     pub(crate) visible: u64,
-    /// About how many bytes.
-    pub(crate) bytes: usize,
 }
 
 impl Default for ActorState {
@@ -102,7 +100,7 @@ impl ActorState {
     pub(crate) fn remove(&mut self, chain: usize, place: Place) -> Removed {
         let mut removed = Removed::default();
         if let Some((key, row)) = self.chains.get_mut(chain).and_then(|verb| verb.chain.remove(place)) {
-            removed.add(key, &row, i64::MIN);
+            removed.add(key, row, i64::MIN);
             if let Some(ids) = &mut self.ids {
                 ids.remove(key.id_hash, key.t);
             }
@@ -115,7 +113,7 @@ impl ActorState {
         let mut removed = Removed::default();
         for verb in &mut self.chains {
             verb.chain.remove_through(t, |key, row| {
-                removed.add(key, &row, floor);
+                removed.add(key, row, floor);
                 if let Some(ids) = &mut self.ids {
                     ids.remove(key.id_hash, key.t);
                 }
@@ -136,9 +134,9 @@ impl ActorState {
     }
 
     fn settle(&mut self, removed: Removed) -> Removed {
-        if removed.events > 0 {
+        if !removed.rows.is_empty() {
             self.chains.retain(|verb| !verb.chain.is_empty());
-            self.n_events = self.n_events.saturating_sub(usize::try_from(removed.events).unwrap_or(usize::MAX));
+            self.n_events = self.n_events.saturating_sub(removed.rows.len());
             if self.n_events < INDEX_FROM / 2 {
                 self.ids = None;
             }
@@ -175,9 +173,8 @@ impl ActorState {
 }
 
 impl Removed {
-    fn add(&mut self, key: Key, row: &Row, floor: i64) {
-        self.events += 1;
+    fn add(&mut self, key: Key, row: Row, floor: i64) {
         self.visible += u64::from(key.t > floor);
-        self.bytes += row.bytes();
+        self.rows.push(row);
     }
 }

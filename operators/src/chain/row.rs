@@ -68,6 +68,13 @@ pub(crate) struct Row {
     pub(crate) cells: Box<[(Column, Cell)]>,
 }
 
+impl Cell {
+    /// A vector; the caller has checked that its elements are finite.
+    pub(crate) fn vector(values: Arc<[f32]>) -> Self {
+        Self::Vector(VectorRef::new(values))
+    }
+}
+
 impl Row {
     /// The attribute in this column.
     pub(crate) fn cell(&self, column: Column) -> Option<&Cell> {

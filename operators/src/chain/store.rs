@@ -174,6 +174,7 @@ impl EventChains {
     fn finish(&self, writer: &mut Writer, admission: Admission, appended: Appended) {
         self.mark.publish(writer.stream_time(), appended.offset);
         writer.counters.count(admission);
+        writer.free_removed();
         self.prune_due(writer, PRUNED_PER_RECORD);
     }
 
@@ -181,6 +182,7 @@ impl EventChains {
         for _ in 0..n_actors {
             let Some((bucket, actor)) = writer.wheel.pop_due(writer.floor()) else { return true };
             writer.prune(&mut self.stripe(&actor).write(), bucket, &actor);
+            writer.free_removed();
         }
         false
     }

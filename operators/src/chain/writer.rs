@@ -32,6 +32,8 @@ pub(crate) struct Writer {
     pub(crate) wheel: Wheel,
     pub(crate) counters: Counters,
     pub(crate) size: Size,
+    /// Events that were removed and not freed yet.
+    removed: Vec<Row>,
 }
 
 /// How much a partition holds.
@@ -54,6 +56,7 @@ impl Writer {
             wheel: Wheel::new(config.retention),
             counters: Counters::default(),
             size: Size::default(),
+            removed: Vec::new(),
             config,
         }
     }
@@ -119,7 +122,7 @@ impl Writer {
             }
             match state.find(key, &action.event_id) {
                 Some((.., at)) if at > floor => return Admission::Duplicate,
-                Some((chain, place, _)) => self.size.take(state.remove(chain, place)),
+                Some((chain, place, _)) => self.take(state.remove(chain, place)),
                 None => {}
             }
         }
@@ -150,7 +153,7 @@ impl Writer {
         let mut until = until;
         let mut admission = Admission::OrphanRetract;
         if let Some((chain, place, at)) = state.find(key, id) {
-            self.size.take(state.remove(chain, place));
+            self.take(state.remove(chain, place));
             if at > floor {
                 until = until.max(at);
                 admission = Admission::Retracted;
@@ -165,10 +168,11 @@ impl Writer {
         let floor = self.floor();
         let state = self.actor(stripe, actor);
         let removed = state.remove_through(t, floor);
-        self.size.take(removed);
+        let n = removed.visible;
+        self.take(removed);
         state.undo_mut().erase(t, appended.time);
         self.register(state, actor, t);
-        Admission::Erased { n: removed.visible }
+        Admission::Erased { n }
     }
 
     fn row(&mut self, action: &Action) -> (Row, Faults) {
@@ -218,7 +222,7 @@ impl Writer {
     pub(crate) fn prune(&mut self, stripe: &mut Stripe, bucket: i64, actor: &str) {
         let floor = self.floor();
         let Some(state) = stripe.get_mut(actor).filter(|state| state.bucket == bucket) else { return };
-        self.size.take(state.prune(floor));
+        self.take(state.prune(floor));
         if state.is_empty() {
             stripe.remove(actor);
             self.size.actors -= 1;
@@ -232,11 +236,15 @@ impl Writer {
     pub(crate) fn names(&self) -> &Names {
         self.cells.names()
     }
-}
 
-impl Size {
     fn take(&mut self, removed: Removed) {
-        self.events -= usize::try_from(removed.events).unwrap_or(0);
-        self.bytes = self.bytes.saturating_sub(removed.bytes);
+        self.size.events -= removed.rows.len();
+        self.removed.extend(removed.rows);
+    }
+
+    /// Frees what was removed; to be called while no stripe is locked.
+    pub(crate) fn free_removed(&mut self) {
+        let bytes = self.removed.drain(..).map(|row| row.bytes()).sum();
+        self.size.bytes = self.size.bytes.saturating_sub(bytes);
     }
 }

@@ -3,6 +3,7 @@
 use nowfold_core::time::Timestamp;
 
 use super::aggregate::{Running, Visitor};
+use super::late::LateCells;
 use super::plan::Plan;
 use super::result::FeatureResult;
 use super::scan::Scan;
@@ -44,6 +45,8 @@ struct Pass<'a> {
     running: Vec<Running<'a>>,
     /// Sums of the present chain by [`Plan::sums`].
     sums: Vec<Vec<ColumnSum>>,
+    /// What was looked up of attributes that join late, by [`Plan::sums`].
+    late: Vec<Option<LateCells<'a>>>,
 }
 
 impl<'a> Pass<'a> {
@@ -54,7 +57,11 @@ impl<'a> Pass<'a> {
         let bounds: Vec<_> = lower().map(|bound| bound.max(floor)).collect();
         let running = plan.features.iter().map(|planned| Running::new(planned, &bounds, view.names)).collect();
         let sums = plan.sums.iter().map(|sum| Vec::with_capacity(sum.edges.len())).collect();
-        Self { view, plan, as_of, floor, bounds, complete, running, sums }
+        let late = plan
+            .sums
+            .iter()
+            .map(|sum| plan.late.as_ref().filter(|_| sum.is_late).map(|join| LateCells::new(join, &sum.name)));
+        Self { view, plan, as_of, floor, bounds, complete, running, sums, late: late.collect() }
     }
 
     fn chain(&mut self, verb: &'a VerbChain) {
@@ -75,12 +82,16 @@ impl<'a> Pass<'a> {
 
     /// Computes the sums that any feature wants of this chain.
     fn sum(&mut self, scan: &Scan<'a>) {
-        for (number, (planned, sums)) in self.plan.sums.iter().zip(&mut self.sums).enumerate() {
+        let planned = self.plan.sums.iter().zip(&mut self.sums).zip(&mut self.late);
+        for (number, ((planned, sums), late)) in planned.enumerate() {
             sums.clear();
             let mut users = self.running.iter().map(Running::planned).filter(|planned| planned.sum() == Some(number));
-            if users.any(|planned| planned.matches(scan.verb))
-                && let Some(column) = self.view.names.column(planned.side, &planned.name)
-            {
+            if !users.any(|planned| planned.matches(scan.verb)) {
+                continue;
+            }
+            if let Some(cells) = late {
+                scan.sum_late(cells, planned, sums);
+            } else if let Some(column) = self.view.names.column(planned.side, &planned.name) {
                 scan.sum(column, planned, sums);
             }
         }
@@ -107,6 +118,7 @@ impl<'a> Pass<'a> {
         let found = chains.clone().any(|chain| chain.after(self.floor) < chain.after(self.as_of));
         let features = self.running.into_iter().map(|running| FeatureResult {
             name: running.planned().name.clone(),
+            late_joined: running.planned().sum().and_then(|sum| self.plan.sums.get(sum)).is_some_and(|sum| sum.is_late),
             windows: running.finish(self.view.names),
         });
         Evaluated { features: features.collect(), found, complete: self.complete, mark: self.view.mark }

@@ -7,6 +7,7 @@ mod aggregate;
 mod define;
 mod evaluate;
 mod group;
+mod late;
 mod path;
 mod plan;
 mod result;
@@ -16,6 +17,7 @@ mod value;
 mod window;
 
 pub use self::define::{Feature, FeatureName, feature};
+pub use self::late::{LateJoin, LateLookup};
 pub use self::path::{Path, PathError};
 pub use self::result::{FeatureResult, WindowResult};
 pub use self::set::{FeatureErrors, FeatureSet};

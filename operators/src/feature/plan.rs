@@ -9,6 +9,7 @@ use nowfold_core::query::QueryError;
 use nowfold_core::time::millis;
 
 use super::define::{Aggregate, Feature};
+use super::late::LateJoin;
 use super::path::{Path, Select};
 use super::window::window_label;
 use crate::chain::Side;
@@ -20,6 +21,7 @@ pub(crate) struct Limits {
     pub(crate) retention: Duration,
     pub(crate) read_slack: Duration,
     pub(crate) max_future_skew: Duration,
+    pub(crate) late: Option<LateJoin>,
 }
 
 /// Features that are answered together.
@@ -30,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) windows_ms: Vec<i64>,
     /// All attributes to be summed.
     pub(crate) sums: Vec<PlannedSum>,
+    /// Where attributes that join late are.
+    pub(crate) late: Option<LateJoin>,
 }
 
 /// One compiled feature.
@@ -58,6 +62,8 @@ pub(crate) struct PlannedWindow {
 pub(crate) struct PlannedSum {
     pub(crate) side: Side,
     pub(crate) name: Arc<str>,
+    /// Whether it is looked up when asked for, instead of being kept with the events.
+    pub(crate) is_late: bool,
     /// Indices in [`Plan::windows_ms`], ascending.
     pub(crate) edges: Vec<usize>,
 }
@@ -99,7 +105,7 @@ impl Plan {
     ) -> Result<Self, Vec<QueryError>> {
         let features: Vec<_> = features.into_iter().collect();
         let mut errors = Vec::new();
-        let mut plan = Self::default();
+        let mut plan = Self { late: limits.late.clone(), ..Self::default() };
         let windows = features.iter().flat_map(|feature| &feature.windows).map(|window| millis(*window));
         plan.windows_ms = windows.collect::<BTreeSet<_>>().into_iter().collect();
         for feature in &features {
@@ -138,7 +144,9 @@ impl Plan {
     }
 
     fn aggregate(&mut self, feature: &Feature) -> Result<PlannedAggregate, QueryError> {
-        let path = |path: &str| path.parse::<Path>().map_err(|error| invalid(feature, &format!("is wrong: {error}")));
+        let parse = |path: &str| path.parse::<Path>().map_err(|error| invalid(feature, &format!("is wrong: {error}")));
+        let late = self.late.clone();
+        let path = |path: &str| parse(path).and_then(|path| refuse_late(feature, late.as_ref(), path));
         Ok(match &feature.aggregate {
             Aggregate::Count => PlannedAggregate::Count,
             Aggregate::CountBy { path: by } => {
@@ -147,11 +155,11 @@ impl Plan {
             Aggregate::DistinctCount { path: of } => {
                 PlannedAggregate::Distinct { path: path(of)?, cap: feature.cap.unwrap_or(10_000) }
             }
-            Aggregate::Sum { path: of } => PlannedAggregate::Sum { sum: self.sum(feature, path(of)?)? },
-            Aggregate::Mean { path: of } => PlannedAggregate::Mean { sum: self.sum(feature, path(of)?)? },
+            Aggregate::Sum { path: of } => PlannedAggregate::Sum { sum: self.sum(feature, parse(of)?)? },
+            Aggregate::Mean { path: of } => PlannedAggregate::Mean { sum: self.sum(feature, parse(of)?)? },
             Aggregate::WeightedMean { path: of, weights } => {
                 let weights = check_weights(feature, weights)?;
-                PlannedAggregate::WeightedMean { sum: self.sum(feature, path(of)?)?, weights }
+                PlannedAggregate::WeightedMean { sum: self.sum(feature, parse(of)?)?, weights }
             }
             Aggregate::Last { k: 0, .. } => return Err(invalid(feature, "asks for the last 0; ask for at least 1")),
             Aggregate::Last { k, path: of } => PlannedAggregate::Last { k: *k, path: path(of)? },
@@ -172,8 +180,9 @@ impl Plan {
             ));
         };
         let found = self.sums.iter().position(|sum| sum.side == side && sum.name == name);
+        let is_late = side == Side::Object && self.late.as_ref().is_some_and(|late| late.has(&name));
         Ok(found.unwrap_or_else(|| {
-            self.sums.push(PlannedSum { side, name, edges: Vec::new() });
+            self.sums.push(PlannedSum { side, name, is_late, edges: Vec::new() });
             self.sums.len() - 1
         }))
     }
@@ -189,6 +198,18 @@ impl Plan {
                 window.slot = sum.edges.binary_search(&window.edge).unwrap_or(0);
             }
         }
+    }
+}
+
+/// What joins late can be summed and averaged; nothing else looks at it.
+fn refuse_late(feature: &Feature, late: Option<&LateJoin>, path: Path) -> Result<Path, QueryError> {
+    match &path {
+        Path::Attribute(Side::Object, name) if late.is_some_and(|late| late.has(name)) => {
+            let cause =
+                format!("uses {path}, which joins late and can only be summed or averaged; enrich with it at ingest");
+            Err(invalid(feature, &cause))
+        }
+        _ => Ok(path),
     }
 }
 

@@ -16,6 +16,8 @@ pub struct FeatureResult {
     pub name: Arc<str>,
     /// One per window, shortest first; at least one.
     pub windows: Vec<WindowResult>,
+    /// Whether the attribute was looked up for this answer, in its newest version, instead of being kept with the events.
+    pub late_joined: bool,
 }
 
 /// A feature's value in one window, and what it rests on.
@@ -27,7 +29,7 @@ pub struct WindowResult {
     pub value: FeatureValue,
     /// Actions that contributed.
     pub used: u64,
-    /// Actions passed over because they lack the attribute.
+    /// Actions that lack the attribute: passed over, but for `count_by`, which counts them under null.
     pub missing: u64,
     /// Actions in the window with one of the feature's verbs. More than used and missing together where only the
     /// newest are asked for.
@@ -77,6 +79,9 @@ impl Serialize for FeatureResult {
             map.serialize_entry("newest", &widest.newest.map(rfc3339))?;
             let bounds = self.windows.iter().map(|window| window.error_bound);
             serialize_bound(&mut map, bounds.fold(0.0, f64::max))?;
+            if self.late_joined {
+                map.serialize_entry("late_joined", &true)?;
+            }
         }
         map.end()
     }

@@ -3,6 +3,7 @@
 use std::iter::Peekable;
 use std::ops::Range;
 
+use super::late::LateCells;
 use super::plan::PlannedSum;
 use crate::chain::{Block, Chain, Column, ColumnSum, Key, Place, Row, Span};
 
@@ -93,6 +94,22 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Like [`sum`](Self::sum), for an attribute that joins late: there are no partials, so each window adds up its own
+    /// events, block by block, newest first.
+    pub(crate) fn sum_late(&self, cells: &mut LateCells<'a>, planned: &PlannedSum, sums: &mut Vec<ColumnSum>) {
+        sums.clear();
+        for edge in planned.edges.iter().filter_map(|edge| self.edges.get(*edge)) {
+            let mut window = ColumnSum::default();
+            let blocks = self.chain.blocks().iter().enumerate().take(self.upper.block + 1).skip(edge.lower.block);
+            for (number, block) in blocks.rev() {
+                let from = if number == edge.lower.block { edge.lower.index } else { 0 };
+                let to = if number == self.upper.block { self.upper.index } else { block.len() };
+                window.merge(&late_sum(block, from..to, cells));
+            }
+            sums.push(window);
+        }
+    }
+
     /// Goes through one super-block, from its newest block to its oldest.
     fn sum_super<'e>(
         &self,
@@ -147,6 +164,17 @@ impl<'a> Scan<'a> {
         }
         Some(supers.get(number)?.partial(self.chain.blocks().get(blocks.clone())?))
     }
+}
+
+/// The sum over some events of a block, in order.
+fn late_sum<'a>(block: &'a Block, events: Range<usize>, cells: &mut LateCells<'a>) -> ColumnSum {
+    let mut sum = ColumnSum::default();
+    for (key, row) in block.keys().iter().zip(block.rows()).take(events.end).skip(events.start) {
+        if let Some(cell) = cells.get(&row.object) {
+            sum.add(key.t, cell);
+        }
+    }
+    sum
 }
 
 impl Chain {

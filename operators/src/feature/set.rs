@@ -7,6 +7,7 @@ use nowfold_core::names::StoreName;
 use nowfold_core::query::QueryError;
 
 use super::define::Feature;
+use super::late::LateJoin;
 use super::plan::{Limits, Plan};
 use crate::chain::ChainConfig;
 
@@ -33,15 +34,24 @@ impl FeatureSet {
         config: &ChainConfig,
         features: impl IntoIterator<Item = Feature>,
     ) -> Result<Self, FeatureErrors> {
-        let limits = Limits {
-            store: store.into(),
-            retention: config.retention,
-            read_slack: config.read_slack,
-            max_future_skew: config.max_future_skew,
-        };
-        let features: Vec<_> = features.into_iter().collect();
-        let plan = Plan::compile(&limits, &features).map_err(FeatureErrors)?;
-        Ok(Self { limits, features, plan })
+        Self::compile_with(store, config, None, features)
+    }
+
+    /// Like [`compile`](Self::compile), with attributes of objects that join late.
+    ///
+    /// # Errors
+    /// As `compile`; also when such an attribute is used for anything but sums and means.
+    pub fn compile_with(
+        store: impl Into<StoreName>,
+        config: &ChainConfig,
+        late: Option<LateJoin>,
+        features: impl IntoIterator<Item = Feature>,
+    ) -> Result<Self, FeatureErrors> {
+        let mut set = Self::none(store.into(), config);
+        set.limits.late = late;
+        set.features = features.into_iter().collect();
+        set.plan = Plan::compile(&set.limits, &set.features).map_err(FeatureErrors)?;
+        Ok(set)
     }
 
     /// No features: only ad-hoc ones will be asked.
@@ -51,6 +61,7 @@ impl FeatureSet {
             retention: config.retention,
             read_slack: config.read_slack,
             max_future_skew: config.max_future_skew,
+            late: None,
         };
         Self { limits, features: Vec::new(), plan: Plan::default() }
     }

@@ -1,0 +1,79 @@
+//! Late joins: attributes of objects that are looked up when a question is asked, instead of being kept with every event.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use nowfold_schemas::action::{Attribute, Attributes};
+
+use crate::chain::Cell;
+
+/// Looks up the attributes of an object; `None` where there is no such object.
+pub type LateLookup = Arc<dyn Fn(&str) -> Option<Attributes> + Send + Sync>;
+
+/// Attributes of objects that join late: their names, and where they are.
+#[derive(Clone)]
+pub struct LateJoin {
+    names: Arc<[Arc<str>]>,
+    lookup: LateLookup,
+}
+
+impl LateJoin {
+    /// Joins these attributes, as `lookup` gives them at the moment of the question.
+    pub fn new<N: AsRef<str>>(names: impl IntoIterator<Item = N>, lookup: LateLookup) -> Self {
+        Self { names: names.into_iter().map(|name| Arc::from(name.as_ref())).collect(), lookup }
+    }
+
+    /// Whether an attribute of objects joins late.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|own| **own == *name)
+    }
+}
+
+impl fmt::Debug for LateJoin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LateJoin").field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+/// One attribute that joins late, during one evaluation: each object is looked up once.
+#[derive(Debug)]
+pub(crate) struct LateCells<'a> {
+    join: &'a LateJoin,
+    name: &'a str,
+    /// The dimension of the first vector that was found; others are left out.
+    dim: Option<usize>,
+    seen: HashMap<&'a str, Option<Cell>>,
+}
+
+impl<'a> LateCells<'a> {
+    pub(crate) fn new(join: &'a LateJoin, name: &'a str) -> Self {
+        Self { join, name, dim: None, seen: HashMap::new() }
+    }
+
+    /// The object's attribute, if it has one that can be summed.
+    pub(crate) fn get(&mut self, object: &'a str) -> Option<&Cell> {
+        if !self.seen.contains_key(object) {
+            let cell = self.look_up(object);
+            self.seen.insert(object, cell);
+        }
+        self.seen.get(object).and_then(Option::as_ref)
+    }
+
+    fn look_up(&mut self, object: &str) -> Option<Cell> {
+        let attributes = (self.join.lookup)(object)?;
+        match attributes.get(self.name)? {
+            Attribute::Int(value) => Some(Cell::Int(*value)),
+            Attribute::Float(value) if value.is_finite() => Some(Cell::Float(*value)),
+            Attribute::Vector(vector) if is_usable(vector) => {
+                let dim = *self.dim.get_or_insert(vector.len());
+                (dim == vector.len()).then(|| Cell::vector(vector.clone()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn is_usable(vector: &[f32]) -> bool {
+    !vector.is_empty() && vector.iter().all(|x| x.is_finite())
+}
