@@ -1,5 +1,6 @@
 //! Global tables: read whole before any task runs, then kept up to date by a thread of their own.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -31,6 +32,8 @@ struct GlobalReader {
     reader: Box<dyn PartitionReader>,
     /// The end that the partition had at the start.
     until: Offset,
+    /// Rows that were read and wait for a registry that does not answer.
+    waiting: VecDeque<LogRecord>,
 }
 
 impl Globals {
@@ -43,7 +46,7 @@ impl Globals {
                 let partition = TopicPartition::new(topic.clone(), partition);
                 let log = broker.watermarks(&partition)?;
                 let reader = broker.reader(&partition, log.low, signal.waker())?;
-                readers.push(GlobalReader { partition, reader, until: log.high });
+                readers.push(GlobalReader { partition, reader, until: log.high, waiting: VecDeque::new() });
             }
         }
         Ok(Self { topology: topology.clone(), readers, signal, buffer: Vec::new() })
@@ -51,7 +54,8 @@ impl Globals {
 
     /// Reads every partition to the end that it had when it was opened.
     pub(crate) fn load(&mut self) -> Result<(), RuntimeError> {
-        while self.readers.iter().any(|reader| reader.reader.position() < reader.until) {
+        let is_open = |source: &GlobalReader| source.reader.position() < source.until || !source.waiting.is_empty();
+        while self.readers.iter().any(is_open) {
             if self.step()? == 0 {
                 self.signal.wait(Duration::from_millis(100));
             }
@@ -72,9 +76,18 @@ impl Globals {
     fn step(&mut self) -> Result<usize, RuntimeError> {
         let mut moved = 0;
         for source in &mut self.readers {
-            moved += source.reader.poll(BATCH, &mut self.buffer)?;
-            for record in self.buffer.drain(..) {
-                apply(&self.topology, &source.partition, &record)?;
+            if source.waiting.is_empty() {
+                moved += match source.reader.poll(BATCH, &mut self.buffer) {
+                    Err(error) if error.is_retriable() => 0,
+                    polled => polled?,
+                };
+                source.waiting.extend(self.buffer.drain(..));
+            }
+            while let Some(record) = source.waiting.front() {
+                if !apply(&self.topology, &source.partition, record)? {
+                    break;
+                }
+                source.waiting.pop_front();
             }
         }
         Ok(moved)
@@ -83,8 +96,13 @@ impl Globals {
 
 /// Applies one row. A row that cannot be read is skipped with a warning, unless the decode handler says to fail: the
 /// table's topic keeps it, and a dead letter would be written again at every start.
-fn apply(topology: &Topology, source: &TopicPartition, record: &LogRecord) -> Result<(), RuntimeError> {
-    let Err(error) = topology.apply_global(source, record) else { return Ok(()) };
+/// False when the row cannot be read now but may be later.
+fn apply(topology: &Topology, source: &TopicPartition, record: &LogRecord) -> Result<bool, RuntimeError> {
+    let Err(error) = topology.apply_global(source, record) else { return Ok(true) };
+    if error.is_retriable() {
+        tracing::warn!(%source, offset = record.offset, %error, "a row of a global table waits");
+        return Ok(false);
+    }
     let (cause, node) = (error.to_string(), source.topic.as_str());
     let failure = Failure { stage: Stage::Decode, node, source, record, cause: &cause };
     if topology.handlers().decide(&failure, Verdict::Skip) == Verdict::Fail {
@@ -93,5 +111,5 @@ fn apply(topology: &Topology, source: &TopicPartition, record: &LogRecord) -> Re
     }
     tracing::warn!(%source, offset = record.offset, cause, "a row of a global table cannot be read and is skipped");
     metrics::counter!("nowfold_records_dropped_total", "reason" => "global_decode").increment(1);
-    Ok(())
+    Ok(true)
 }

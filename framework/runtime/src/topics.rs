@@ -20,8 +20,10 @@ impl Topics {
         self.0.get(topic).map_or(0, |info| info.partitions)
     }
 
+    /// The largest count of these topics, once all of them are known.
     fn largest(&self, topics: &[TopicName]) -> Option<i32> {
-        topics.iter().map(|topic| self.partitions(topic)).max().filter(|n| *n > 0)
+        let known = topics.iter().all(|topic| self.partitions(topic) > 0);
+        topics.iter().map(|topic| self.partitions(topic)).max().filter(|_| known)
     }
 }
 
