@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str;
 
-use crate::serde::SerdeError;
+use super::error::{DatumError, Reason};
 
 /// Items without bytes of their own (nulls, empty records) that one datum may hold.
 const MAX_EMPTY_ITEMS: u64 = 1 << 16;
@@ -18,31 +18,6 @@ pub struct Cursor<'a> {
     bytes: &'a [u8],
     rest: &'a [u8],
     empty_items_left: u64,
-}
-
-/// Why the bytes are not a datum of the schema, in which field and at which byte. Boxed, so that results stay small.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatumError(Box<Detail>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Detail {
-    at: Option<usize>,
-    field: String,
-    reason: Reason,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Reason {
-    End,
-    Varint,
-    Length(i64),
-    Items(u64),
-    Bool(u8),
-    Text,
-    Index { index: i64, of: usize },
-    Depth,
-    LeftOver(usize),
-    Other(String),
 }
 
 impl<'a> Cursor<'a> {
@@ -68,7 +43,7 @@ impl<'a> Cursor<'a> {
 
     #[cold]
     fn fail(&self, reason: Reason) -> DatumError {
-        DatumError(Box::new(Detail { at: Some(self.position()), field: String::new(), reason }))
+        DatumError::new(Some(self.position()), reason)
     }
 
     /// The next `len` bytes as they are.
@@ -276,59 +251,6 @@ impl<'a> Cursor<'a> {
 #[inline]
 fn unzigzag(n: u64) -> i64 {
     (n >> 1).cast_signed() ^ -(n & 1).cast_signed()
-}
-
-impl DatumError {
-    /// The same error, found within the field `name`.
-    #[must_use]
-    pub fn in_field(mut self, name: &str) -> Self {
-        let inner = if self.0.field.is_empty() { String::new() } else { format!(".{}", self.0.field) };
-        self.0.field = format!("{name}{inner}");
-        self
-    }
-
-    /// The same error; it stands at byte `position` unless it says otherwise.
-    #[must_use]
-    pub(super) fn or_at(mut self, position: usize) -> Self {
-        self.0.at.get_or_insert(position);
-        self
-    }
-}
-
-impl serde::de::Error for DatumError {
-    fn custom<T: fmt::Display>(cause: T) -> Self {
-        Self(Box::new(Detail { at: None, field: String::new(), reason: Reason::Other(cause.to_string()) }))
-    }
-}
-
-impl fmt::Display for DatumError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Detail { at, field, reason } = &*self.0;
-        if !field.is_empty() {
-            write!(f, "field {field}: ")?;
-        }
-        match reason {
-            Reason::End => write!(f, "it ends too early"),
-            Reason::Varint => write!(f, "a number is longer than 64 bits"),
-            Reason::Length(len) => write!(f, "a length of {len} bytes is more than there are"),
-            Reason::Items(n) => write!(f, "a block claims {n} items, more than its bytes can hold"),
-            Reason::Bool(byte) => write!(f, "a boolean is {byte}"),
-            Reason::Text => write!(f, "a string is not UTF-8"),
-            Reason::Index { index, of } => write!(f, "a union or enum has no entry {index}, only {of}"),
-            Reason::Depth => write!(f, "values nest deeper than {MAX_DEPTH} levels"),
-            Reason::LeftOver(n) => write!(f, "{n} bytes are left over"),
-            Reason::Other(cause) => f.write_str(cause),
-        }?;
-        at.map_or(Ok(()), |at| write!(f, " (byte {at})"))
-    }
-}
-
-impl std::error::Error for DatumError {}
-
-impl From<DatumError> for SerdeError {
-    fn from(error: DatumError) -> Self {
-        Self::invalid("Avro", error)
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use parking_lot::RwLock;
 
 use super::cache::Cache;
 use super::canonical::fingerprint;
-use super::cursor::{Cursor, DatumError};
+use super::cursor::Cursor;
+use super::error::DatumError;
 use super::frame::SchemaRef;
 use crate::names::TopicName;
 use crate::serde::{Part, SchemaRegistry, SerdeEnv, SerdeError};

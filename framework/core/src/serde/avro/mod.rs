@@ -6,9 +6,11 @@
 mod cache;
 mod canonical;
 mod codec;
+mod compile;
 mod cursor;
 mod de;
 mod default;
+mod error;
 mod frame;
 mod framing;
 mod plan;
@@ -18,8 +20,9 @@ mod tests;
 
 pub use canonical::fingerprint;
 pub use codec::Avro;
-pub use cursor::{Cursor, DatumError, MAX_DEPTH};
+pub use cursor::{Cursor, MAX_DEPTH};
 pub use default::put_long;
+pub use error::DatumError;
 pub use frame::SchemaRef;
 pub use framing::Framing;
 pub use plan::{Node, NodeId, Plan, RecordNode};

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use apache_avro::Schema;
 use apache_avro::schema::{EnumSchema, RecordField};
 
+use super::compile::Added;
 use super::default::write_default;
-use super::plan::{Added, DefaultField, Node, NodeId, Plan};
+use super::plan::{DefaultField, Node, NodeId, Plan};
 use crate::serde::SerdeError;
 
 /// Compiles `writer` and adds to its records what `reader` says about them.

@@ -3,14 +3,18 @@
 //! The visitor of the Rust type decides what it accepts, so an int reads as `i64` or `f64`, a float as `f64`, a value that
 //! is never null as `Option`, and fields in any order. References, depth and lengths are bounded by [`Plan`] and [`Cursor`].
 
-use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer};
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
-};
+mod branch;
+mod parts;
+
+use serde::de::value::SeqDeserializer;
+use serde::de::{self, DeserializeOwned, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::cursor::{Cursor, DatumError};
-use super::plan::{DefaultField, Node, NodeId, Plan, RecordNode};
+use super::cursor::Cursor;
+use super::error::DatumError;
+use super::plan::{Node, NodeId, Plan, RecordNode};
+use branch::Branch;
+use parts::{Blocks, Fields, One};
 
 /// Reads the datum at `cursor`, which ends with it.
 pub(super) fn read<T: DeserializeOwned>(plan: &Plan, cursor: Cursor<'_>) -> Result<T, DatumError> {
@@ -255,176 +259,5 @@ impl<'de> de::Deserializer<'de> for Datum<'_, 'de> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char unit map struct identifier
-    }
-}
-
-/// The items of an array or the entries of a map.
-struct Blocks<'c, 'de> {
-    plan: &'de Plan,
-    item: NodeId,
-    /// The fewest bytes of an item, or of an entry with its key.
-    min_bytes: usize,
-    cursor: &'c mut Cursor<'de>,
-    depth: u32,
-    /// Items left in the present block.
-    left: usize,
-    ended: bool,
-}
-
-impl<'de> Blocks<'_, 'de> {
-    /// Whether there is a next item; reads the next block's head where needed.
-    fn has_next(&mut self) -> Result<bool, DatumError> {
-        if self.left == 0 && !self.ended {
-            self.left = self.cursor.block(self.min_bytes)?;
-            self.ended = self.left == 0;
-        }
-        Ok(!self.ended)
-    }
-
-    fn item(&mut self) -> Datum<'_, 'de> {
-        self.left = self.left.saturating_sub(1);
-        Datum { plan: self.plan, node: self.item, cursor: self.cursor, depth: self.depth }
-    }
-
-    fn end(mut self) -> Result<(), DatumError> {
-        if self.has_next()? { Err(self.cursor.error("a list has more items than the type takes")) } else { Ok(()) }
-    }
-}
-
-impl<'de> SeqAccess<'de> for &mut Blocks<'_, 'de> {
-    type Error = DatumError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DatumError> {
-        if self.has_next()? { seed.deserialize(self.item()).map(Some) } else { Ok(None) }
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
-    }
-}
-
-impl<'de> MapAccess<'de> for &mut Blocks<'_, 'de> {
-    type Error = DatumError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DatumError> {
-        if !self.has_next()? {
-            return Ok(None);
-        }
-        seed.deserialize(BorrowedStrDeserializer::new(self.cursor.text()?)).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DatumError> {
-        seed.deserialize(self.item())
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
-    }
-}
-
-/// The fields of a record, then those that only a default gives.
-struct Fields<'c, 'de> {
-    plan: &'de Plan,
-    record: &'de RecordNode,
-    next: usize,
-    cursor: &'c mut Cursor<'de>,
-    depth: u32,
-}
-
-impl<'de> Fields<'_, 'de> {
-    fn default_field(&self) -> Option<&'de DefaultField> {
-        self.record.defaults.get(self.next.checked_sub(self.record.fields.len())?)
-    }
-
-    fn value<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DatumError> {
-        let default = self.default_field();
-        let present = self.record.fields.get(self.next);
-        self.next += 1;
-        match (present, default) {
-            (Some((name, node)), _) => {
-                let field = Datum { plan: self.plan, node: *node, cursor: self.cursor, depth: self.depth };
-                let value = seed.deserialize(field);
-                value.map_err(|error| error.or_at(self.cursor.position()).in_field(name))
-            }
-            (None, Some(field)) => {
-                let mut cursor = Cursor::new(&field.datum, 0);
-                let default = Datum { plan: self.plan, node: field.node, cursor: &mut cursor, depth: self.depth };
-                seed.deserialize(default).map_err(|error| error.in_field(&field.name))
-            }
-            (None, None) => Err(self.cursor.error("a record has no more fields")),
-        }
-    }
-}
-
-impl<'de> MapAccess<'de> for Fields<'_, 'de> {
-    type Error = DatumError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DatumError> {
-        let present = self.record.fields.get(self.next).map(|(name, _)| name);
-        let name = present.or_else(|| self.default_field().map(|field| &field.name));
-        name.map(|name| seed.deserialize((**name).into_deserializer())).transpose()
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DatumError> {
-        self.value(seed)
-    }
-}
-
-impl<'de> SeqAccess<'de> for Fields<'_, 'de> {
-    type Error = DatumError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DatumError> {
-        let more = self.next < self.record.fields.len() + self.record.defaults.len();
-        if more { self.value(seed).map(Some) } else { Ok(None) }
-    }
-}
-
-/// A single value read as a tuple of one.
-struct One<'c, 'de>(Option<Datum<'c, 'de>>);
-
-impl<'de> SeqAccess<'de> for One<'_, 'de> {
-    type Error = DatumError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DatumError> {
-        self.0.take().map(|value| seed.deserialize(value)).transpose()
-    }
-}
-
-/// A union read as a Rust enum whose variants stand in the order of the branches.
-struct Branch<'c, 'de> {
-    index: u32,
-    value: Datum<'c, 'de>,
-}
-
-impl<'c, 'de> EnumAccess<'de> for Branch<'c, 'de> {
-    type Error = DatumError;
-    type Variant = Datum<'c, 'de>;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self::Variant), DatumError> {
-        Ok((seed.deserialize(self.index.into_deserializer())?, self.value))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Datum<'_, 'de> {
-    type Error = DatumError;
-
-    fn unit_variant(self) -> Result<(), DatumError> {
-        self.plan.skip(self.cursor, self.node, self.depth)
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, DatumError> {
-        seed.deserialize(self)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, DatumError> {
-        de::Deserializer::deserialize_tuple(self, len, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DatumError> {
-        de::Deserializer::deserialize_any(self, visitor)
     }
 }
