@@ -10,7 +10,7 @@ use nowfold_embedded::EmbeddedLog;
 use nowfold_runtime::broker::Broker;
 use nowfold_runtime::{RuntimeConfig, SystemClock};
 
-use super::error::Error;
+use crate::error::Error;
 
 /// Where an application runs, and how. Made by [`Config::embedded`], [`Config::kafka`] or [`Config::from_env`].
 #[derive(Clone, Debug)]
@@ -139,7 +139,7 @@ impl Config {
     /// # Errors
     /// When it cannot be opened or reached.
     pub fn broker(&mut self) -> Result<Arc<dyn Broker>, Error> {
-        let (broker, embedded) = super::streams::open(self)?;
+        let (broker, embedded) = crate::streams::open(self)?;
         self.place = Place::Open { broker: broker.clone(), embedded };
         Ok(broker)
     }

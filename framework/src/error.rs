@@ -39,12 +39,9 @@ pub enum Error {
     #[cfg(feature = "serve")]
     #[error(transparent)]
     Serve(#[from] nowfold_serve::ServeError),
-    /// The query server is not part of this build.
-    #[error("NF106 serving at {address} needs the feature `serve`; add it, or leave out the address")]
-    NoServer {
-        /// Where it was to listen.
-        address: std::net::SocketAddr,
-    },
+    /// The system does not tell the process when it is asked to end.
+    #[error("NF106 cannot wait for Ctrl-C and SIGTERM: {0}. Raise the limits for threads and open files")]
+    Signals(#[source] std::io::Error),
 }
 
 impl Error {

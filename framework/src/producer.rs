@@ -10,7 +10,7 @@ use nowfold_core::serde::{Produced, SerdeEnv, Serializer};
 use nowfold_core::time::Timestamp;
 use nowfold_runtime::broker::{self, Broker};
 
-use super::error::Error;
+use crate::error::Error;
 
 /// Appends typed records to one topic. Not shared between threads.
 pub struct Producer<K, V> {

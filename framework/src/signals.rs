@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nowfold_runtime::StateCell;
 
-use super::error::Error;
+use crate::error::Error;
 
 /// A flag that is set when the process is asked to end: by Ctrl-C or SIGTERM.
 ///
@@ -15,13 +15,12 @@ use super::error::Error;
 pub fn end_flag() -> Result<Arc<AtomicBool>, Error> {
     let flag = Arc::new(AtomicBool::new(false));
     let (set, runtime) = (flag.clone(), runtime()?);
-    let failed = |error: std::io::Error| Error::Config { cause: format!("no signal handling: {error}") };
     let wait = move || {
         if runtime.block_on(asked_to_end()).is_ok() {
             set.store(true, Ordering::Relaxed);
         }
     };
-    std::thread::Builder::new().name("nowfold-signals".to_owned()).spawn(wait).map_err(failed)?;
+    std::thread::Builder::new().name("nowfold-signals".to_owned()).spawn(wait).map_err(Error::Signals)?;
     Ok(flag)
 }
 
@@ -36,8 +35,7 @@ pub(crate) fn wait(state: &StateCell) -> Result<(), Error> {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Error::Config { cause: format!("no signal handling: {error}") })
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Signals)
 }
 
 async fn ended(state: &StateCell) {
@@ -49,16 +47,14 @@ async fn ended(state: &StateCell) {
 #[cfg(unix)]
 async fn asked_to_end() -> Result<(), Error> {
     use tokio::signal::unix::{SignalKind, signal};
-    let failed = |error: std::io::Error| Error::Config { cause: format!("no signal handling: {error}") };
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     tokio::select! {
-        outcome = tokio::signal::ctrl_c() => outcome.map_err(failed),
+        outcome = tokio::signal::ctrl_c() => outcome.map_err(Error::Signals),
         _ = terminate.recv() => Ok(()),
     }
 }
 
 #[cfg(not(unix))]
 async fn asked_to_end() -> Result<(), Error> {
-    let failed = |error: std::io::Error| Error::Config { cause: format!("no signal handling: {error}") };
-    tokio::signal::ctrl_c().await.map_err(failed)
+    tokio::signal::ctrl_c().await.map_err(Error::Signals)
 }

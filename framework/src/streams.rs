@@ -13,9 +13,9 @@ use nowfold_operators::Features;
 use nowfold_runtime::broker::{Broker, TopicSpec};
 use nowfold_runtime::{AppState, CloseReport, Platform, SystemClock};
 
-use super::config::{self, Config, Place};
-use super::error::Error;
-use super::producer::Producer;
+use crate::config::{self, Config, Place};
+use crate::error::Error;
+use crate::producer::Producer;
 
 /// A running application. Dropping it closes it.
 ///
@@ -73,7 +73,9 @@ impl Streams {
     fn listen(self, config: &Config) -> Result<Self, Error> {
         match config.http {
             None => Ok(self),
-            Some(address) => Err(Error::NoServer { address }),
+            Some(address) => Err(Error::Config {
+                cause: format!("serving at {address} needs the feature `serve`; add it, or leave out the address"),
+            }),
         }
     }
 
@@ -166,7 +168,7 @@ impl Streams {
     /// # Errors
     /// When the application failed.
     pub fn run_until_ctrl_c(self) -> Result<CloseReport, Error> {
-        super::signals::wait(&self.inner.state_cell())?;
+        crate::signals::wait(&self.inner.state_cell())?;
         self.close()
     }
 }
