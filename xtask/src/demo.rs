@@ -19,9 +19,9 @@ pub(crate) struct Demo {
     /// End after that many seconds instead of at Ctrl-C.
     #[arg(long)]
     seconds: Option<u64>,
-    /// Serve the query API and the page on this port of 127.0.0.1.
+    /// Serve queries on this port of 127.0.0.1.
     #[arg(long)]
-    page_port: Option<u16>,
+    http_port: Option<u16>,
     /// Further arguments of job-feed, after `--`.
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -48,7 +48,7 @@ impl Demo {
     fn options(&self) -> Vec<String> {
         let mut options = Vec::new();
         options.extend(self.seconds.map(|seconds| format!("--seconds={seconds}")));
-        options.extend(self.page_port.map(|port| format!("--page-port={port}")));
+        options.extend(self.http_port.map(|port| format!("--http-port={port}")));
         options.extend(self.arguments.iter().cloned());
         options
     }

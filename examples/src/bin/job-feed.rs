@@ -1,4 +1,4 @@
-//! The seed's job recommender, end to end.
+//! A job recommender, end to end, in a world made from a seed.
 //!
 //! Run `cargo run --release -p nowfold-examples --bin job-feed -- --seconds 60` (or `cargo xtask demo`). Expect a member's
 //! top five jobs, an application, and the list again, reordered, with the seconds that took; then a live line with the

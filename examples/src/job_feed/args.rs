@@ -39,10 +39,10 @@ pub struct Args {
     pub rate: u64,
     /// Serve queries on this port of the loopback address; 0 takes any free one.
     #[arg(long, value_name = "PORT", default_value_t = 7070)]
-    pub page_port: u16,
+    pub http_port: u16,
     /// Serve nothing.
     #[arg(long)]
-    pub no_page: bool,
+    pub no_http: bool,
 }
 
 impl Args {
@@ -58,7 +58,7 @@ impl Args {
         if let Some(url) = &self.registry {
             config = config.registry(url);
         }
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.page_port));
-        if self.no_page { config } else { config.http(address) }
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.http_port));
+        if self.no_http { config } else { config.http(address) }
     }
 }

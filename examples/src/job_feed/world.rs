@@ -76,11 +76,6 @@ impl World {
         Self { seed, n_members, jobs }
     }
 
-    /// Jobs of a field of work, by number.
-    pub fn jobs_of_field(&self, field: usize) -> impl Iterator<Item = usize> + '_ {
-        (0..self.jobs.len()).filter(move |job| job % FIELDS.len() == field % FIELDS.len())
-    }
-
     /// The field of work that a member comes from.
     pub fn field_of(&self, member: u64) -> usize {
         let mut rng = fastrand::Rng::with_seed(self.seed ^ member.wrapping_mul(0x9E37_79B9));
