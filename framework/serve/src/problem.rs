@@ -151,7 +151,7 @@ impl From<QueryError> for Problem {
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let message = fault.to_string();
-        let next = message.split_once("; ").map_or("", |(_, next)| next).to_owned();
+        let next = message.rsplit_once("; ").map_or("", |(_, next)| next).to_owned();
         let mut problem = Self::new(fault.status(), fault.code(), message, &next);
         if let Fault::Method { allowed, .. } = fault {
             problem.header(header::ALLOW, allowed);
@@ -220,6 +220,13 @@ mod tests {
             "next": "ask one of the stores that /v1/stores lists",
         });
         assert_eq!(json!(Problem::from(error)), expected);
+    }
+
+    #[test]
+    fn what_a_client_wrote_is_no_next_step() {
+        let fault = Fault::ForeignHost { host: "a; run this".to_owned() };
+        let next = json!(Problem::from(fault))["next"].as_str().unwrap_or_default().to_owned();
+        assert!(next.starts_with("ask it by its loopback address"), "{next}");
     }
 
     #[test]
