@@ -22,15 +22,18 @@ pub struct Config {
     /// Where the HTTP query server listens, if it does.
     pub(crate) http: Option<SocketAddr>,
     /// What `/metrics` answers, if anything.
+    #[cfg(feature = "serve")]
     pub(crate) metrics: Option<Metrics>,
     /// Settings of the workers.
     pub(crate) runtime: RuntimeConfig,
 }
 
 /// Renders metrics as Prometheus text.
+#[cfg(feature = "serve")]
 #[derive(Clone)]
 pub(crate) struct Metrics(pub(crate) Arc<dyn Fn() -> String + Send + Sync>);
 
+#[cfg(feature = "serve")]
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Metrics")
@@ -62,7 +65,14 @@ impl Config {
     }
 
     fn at(place: Place) -> Self {
-        Self { place, registry: None, http: None, metrics: None, runtime: RuntimeConfig::default() }
+        Self {
+            place,
+            registry: None,
+            http: None,
+            #[cfg(feature = "serve")]
+            metrics: None,
+            runtime: RuntimeConfig::default(),
+        }
     }
 
     /// From the environment:
@@ -113,7 +123,8 @@ impl Config {
     }
 
     /// Serves metrics at `/metrics`, as `render` gives them: the binary installs the recorder, as with
-    /// `nowfold::serve::install_recorder`.
+    /// [`nowfold::serve::install_recorder`](nowfold_serve::install_recorder).
+    #[cfg(feature = "serve")]
     pub fn metrics(mut self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.metrics = Some(Metrics(Arc::new(render)));
         self
