@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use nowfold_core::time::{Timestamp, hours, millis};
+use nowfold::core::time::{Timestamp, hours, millis};
 use nowfold_examples::replay::feed::{FeedError, FeedOptions, FeedPlan, FeedStep, Lines};
 use nowfold_examples::replay::mapping::OnBrokenLine;
 use proptest::prelude::*;

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use nowfold::schemas::action::{Action, Attribute, Attributes};
 use nowfold_examples::replay::feed::Lines;
 use nowfold_examples::replay::mapping::{CompiledMapping, OnBrokenLine, Side};
 use nowfold_examples::replay::questions::{Answer, Question};
-use nowfold_schemas::action::{Action, Attribute, Attributes};
 use serde_json::Value;
 
 /// Everything that was fed, by `[[actions]]` entry; and every table's rows by key.

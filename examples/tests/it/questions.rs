@@ -1,6 +1,6 @@
 //! Question files and when their questions are asked.
 
-use nowfold_core::time::hours;
+use nowfold::core::time::hours;
 use nowfold_examples::replay::questions::{Question, QuestionFile, Schedule, Tolerance};
 
 const FILE: &str = r#"{"dataset": "d", "semantics": ["..."], "tolerance": {"relative": 1e-3}, "queries": [

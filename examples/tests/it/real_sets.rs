@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use nowfold_core::time::hours;
+use nowfold::core::time::hours;
 use nowfold_examples::replay::Tally;
 use nowfold_examples::replay::feed::{FeedOptions, FeedPlan, Lines};
 use nowfold_examples::replay::mapping::CompiledMapping;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use bytes::Bytes;
-use nowfold_core::time::{Timestamp, hours, millis};
+use nowfold::core::time::{Timestamp, hours, millis};
 use serde_json::Value;
 
 use super::lines::{FeedError, FeedStats, Line, Lines};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nowfold_schemas::action::Action;
+use nowfold::schemas::action::Action;
 use serde_json::Value;
 
 use super::attribute::{AttributeMapping, read_all};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nowfold_schemas::action::{Attribute, Attributes};
+use nowfold::schemas::action::{Attribute, Attributes};
 use serde_json::{Number, Value};
 
 use super::condition::number_in;

@@ -14,7 +14,7 @@ mod time;
 
 use std::path::{Path, PathBuf};
 
-use nowfold_core::time::Timestamp;
+use nowfold::core::time::Timestamp;
 use serde_json::Value;
 
 pub use action::{ActionMapping, MAX_ACTOR_BYTES, Mapped, Reject};

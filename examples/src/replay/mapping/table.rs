@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nowfold_schemas::action::Attributes;
+use nowfold::schemas::action::Attributes;
 use serde_json::Value;
 
 use super::attribute::{AttributeMapping, read_all};

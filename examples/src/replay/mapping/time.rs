@@ -3,7 +3,7 @@
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
-use nowfold_core::time::Timestamp;
+use nowfold::core::time::Timestamp;
 use serde_json::Value;
 
 use super::text::{NotText, TextSource};

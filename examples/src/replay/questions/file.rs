@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nowfold_core::time::{Timestamp, millis};
+use nowfold::core::time::{Timestamp, millis};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
