@@ -1,7 +1,33 @@
 //! Fresh rolling features from Kafka, as of now.
 //!
 //! A stream-processing framework in the manner of Kafka Streams, and on it the operators that turn raw user events into
-//! per-actor rolling features, read in microseconds. See the README for when to use it, and `docs/guide`.
+//! per-actor rolling features, read in microseconds. The README says when to use it and when not, and what it promises.
+//!
+//! ```
+//! use nowfold::operators::Features;
+//! use nowfold::prelude::*;
+//!
+//! let app = StreamsBuilder::new("job-feed");
+//! app.stream("clicks", Plain::<String, String>::new())
+//!     .to_actions("standardize", |member, job| Action::new(member, "view", job).at_ms(1_000))
+//!     .through("actions")
+//!     .materialize(Actions::named("activity").features([feature("viewed").count().within(hours(24))]));
+//!
+//! // The driver runs a topology in a test's own thread, with a clock by hand; `Streams::start` runs it for real.
+//! let driver = TestDriver::new(app.build()?).starting_at(Timestamp::from_millis(1_000));
+//! driver.input("clicks", Plain::<String, String>::new()).pipe("member-111", "job-7", driver.now())?;
+//!
+//! let features = Features::new(driver.hub(), driver.clock(), "activity");
+//! assert_eq!(features.of("member-111")?.count("viewed")?, 1);
+//! driver.advance(hours(24))?;
+//! assert_eq!(features.of("member-111")?.count("viewed")?, 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - [`prelude`]: what a pipeline's file needs. [`Config`] says where it runs, [`Streams`] runs it.
+//! - [`core::dsl`]: every operator. [`operators`]: actions, enrichment, event chains, features and answers.
+//! - [`testkit`]: the driver above. `serve`: questions over HTTP.
+//! - [`embedded`], `kafka` and [`runtime`]: the logs, and what runs on them.
 //!
 //! | feature | default | adds |
 //! |---|---|---|
