@@ -20,8 +20,8 @@ pub(super) fn show(app: &Streams, world: &World) -> anyhow::Result<()> {
     println!("\n  {member}: {} applied to in 24 h, as of now", before.used("applied")?);
     print_ranking(world, &ranked, &[]);
     let choice = ranked.last().context("there are no jobs to rank")?.job;
-    let (after, seconds) = apply(app, &features, &member, choice)?;
-    println!("\n  {member} applies to job-{choice}. {seconds:.3} s later:");
+    let (after, took) = apply(app, &features, &member, choice)?;
+    println!("\n  {member} applies to job-{choice}. {:.1} ms later:", took.as_secs_f64() * 1_000.0);
     let reordered = rank(&after, world)?;
     print_ranking(world, &reordered, &ranked);
     anyhow::ensure!(reordered != ranked, "the ranking did not change");
@@ -49,8 +49,8 @@ fn rank(answer: &Answer, world: &World) -> anyhow::Result<Vec<Ranked>> {
     Ok(Profile::of(answer)?.rank(&world.jobs, open, SHOWN))
 }
 
-/// Sends the application and asks until the features show it. Returns the answer and the seconds that took.
-fn apply(app: &Streams, features: &Features, member: &str, job: usize) -> anyhow::Result<(Answer, f64)> {
+/// Sends the application and asks until the features show it. Returns the answer and the time that took.
+fn apply(app: &Streams, features: &Features, member: &str, job: usize) -> anyhow::Result<(Answer, Duration)> {
     let used = features.of(member)?.used("applied")?;
     let now = app.clock().now();
     let (id, job) = (format!("apply-{member}-{}", now.as_millis()), format!("job-{job}"));
@@ -61,7 +61,7 @@ fn apply(app: &Streams, features: &Features, member: &str, job: usize) -> anyhow
     while sent.elapsed() < Duration::from_secs(30) {
         let answer = features.of(member)?;
         if answer.used("applied")? > used {
-            return Ok((answer, sent.elapsed().as_secs_f64()));
+            return Ok((answer, sent.elapsed()));
         }
         std::thread::sleep(Duration::from_micros(200));
     }
