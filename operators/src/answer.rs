@@ -1,4 +1,4 @@
-//! Answers: values and the envelope that says what they rest on (SEMANTICS section 4).
+//! Answers: values and the envelope that says what they rest on (`docs/semantics.md`, section 4).
 
 use std::fmt;
 use std::sync::Arc;

@@ -63,7 +63,7 @@ pub enum MissingEventTime {
 pub trait ToActions<K, V> {
     /// Maps each record to standard actions and stamps what the mapping leaves out: without an `event_id` the action gets
     /// `{raw topic}/{partition}/{offset}/{timestamp}/{i}`, so that a record which is processed again is a repeat and not a
-    /// second event; without a `sequence` it gets the offset of the raw record (SEMANTICS section 1).
+    /// second event; without a `sequence` it gets the offset of the raw record (`docs/semantics.md`, section 1).
     ///
     /// A refused record, an empty or over-long actor, and a missing event time are failures at the process stage: dead
     /// letters, unless the application's process handler says otherwise.

@@ -111,7 +111,7 @@ impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
     }
 
     /// An id for the next thing made from the present record: equal when the record is processed again, different from
-    /// every other. Form: `{topic}/{partition}/{offset}/{timestamp}/{i}` (SEMANTICS section 1), where i counts the ids that
+    /// every other. Form: `{topic}/{partition}/{offset}/{timestamp}/{i}` (`docs/semantics.md`, section 1), where i counts the ids that
     /// this node made of the record; a second processor that makes ids writes `{its name}.{i}`.
     pub fn next_event_id(&mut self) -> String {
         self.node.next_event_id()

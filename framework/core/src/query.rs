@@ -184,7 +184,7 @@ impl Progress {
         }
     }
 
-    /// Whether the lag is unknown, or has been known for longer than two seconds (SEMANTICS section 4).
+    /// Whether the lag is unknown, or has been known for longer than two seconds (`docs/semantics.md`, section 4).
     pub fn is_stale(&self, now: Timestamp) -> bool {
         self.lag == Lag::Unknown || now.millis_since(self.known_at) > 2_000
     }
@@ -305,12 +305,13 @@ impl StoreHub {
         self.source_progress.store(Arc::new(sources));
     }
 
-    /// The largest lag over the tasks that feed the stores, in milliseconds; `None` when one of them is unknown.
+    /// The largest lag over the tasks that feed the stores, in milliseconds; `None` when one of them is unknown or has
+    /// been known for longer than two seconds.
     pub fn source_lag_ms(&self, now: Timestamp) -> Option<i64> {
         self.source_progress
             .load()
             .iter()
-            .map(|cell| cell.get().lag_ms(now))
+            .map(|cell| Some(cell.get()).filter(|progress| !progress.is_stale(now))?.lag_ms(now))
             .try_fold(0, |max, lag| Some(max.max(lag?)))
     }
 
@@ -430,12 +431,13 @@ mod tests {
         assert_eq!(hub.source_lag_ms(at(0)), Some(0));
         let cells: Vec<_> = (0..3).map(|_| Arc::new(ProgressCell::restoring())).collect();
         hub.set_sources(cells.clone());
-        let set = |cell: &ProgressCell, lag| cell.update(|progress| progress.lag = lag);
+        let set = |cell: &ProgressCell, lag| cell.update(|progress| (progress.lag, progress.known_at) = (lag, at(10)));
         set(&cells[0], Lag::None);
         set(&cells[1], Lag::Since(at(3)));
         assert_eq!(hub.source_lag_ms(at(10)), None);
         set(&cells[2], Lag::Since(at(6)));
         assert_eq!(hub.source_lag_ms(at(10)), Some(7));
+        assert_eq!((hub.source_lag_ms(at(2_010)), hub.source_lag_ms(at(2_011))), (Some(2_007), None));
     }
 
     #[test]

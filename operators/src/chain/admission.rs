@@ -1,4 +1,4 @@
-//! What became of a record of the actions topic (SEMANTICS section 3).
+//! What became of a record of the actions topic (`docs/semantics.md`, section 3).
 
 use nowfold_core::names::Offset;
 use nowfold_core::time::Timestamp;

@@ -4,7 +4,7 @@
 //! after every event whose XXH64 hash of the event id has its low six bits zero, about 64 events each, and into
 //! *super-blocks* at twelve zero bits, about 64 blocks each. The cuts depend on the events alone, so they are the same
 //! whatever the order of arrival. Blocks and super-blocks of longer chains keep the sums of their numbers and vectors
-//! (their *partials*); there is no state per window or feature. See SEMANTICS sections 1, 3 and 4.
+//! (their *partials*); there is no state per window or feature. See `docs/semantics.md`, sections 1, 3 and 4.
 
 mod actor;
 mod admission;

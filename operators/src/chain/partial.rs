@@ -1,4 +1,4 @@
-//! Sums over the events of a block, and over blocks, in the canonical order of SEMANTICS section 4.
+//! Sums over the events of a block, and over blocks, in the canonical order of `docs/semantics.md`, section 4.
 //!
 //! A sum starts at `0.0` and only ever adds: events of a block in order, then the blocks of a super-block newest first,
 //! then super-blocks newest first, then verbs in byte order. Nothing is ever subtracted, so equal sets of events give equal bits.

@@ -81,7 +81,7 @@ impl Row {
         self.cells.iter().find(|(at, _)| *at == column).map(|(_, cell)| cell)
     }
 
-    /// The order key of SEMANTICS section 1.
+    /// The order key of `docs/semantics.md`, section 1.
     pub(crate) fn order(&self, t: i64) -> Order<'_> {
         Order { t, sequence: self.sequence, id: self.id.as_bytes() }
     }

@@ -65,7 +65,7 @@ impl EventChains {
         &self.config
     }
 
-    /// Applies one record: inserts, retracts or erases by the rules of SEMANTICS section 3. The result is visible to
+    /// Applies one record: inserts, retracts or erases by the rules of `docs/semantics.md`, section 3. The result is visible to
     /// queries when this returns. To be called by one thread, in the order of offsets.
     pub fn apply(&self, action: &Action, appended: Appended) -> Admission {
         let writer = &mut *self.writer.lock();

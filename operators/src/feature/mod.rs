@@ -1,7 +1,7 @@
 //! Rolling features: defined as values, compiled once, evaluated at read time over an actor's own events.
 //!
 //! A window is `as_of - w < t <= as_of`; there is no state per window, so a new feature is valid at once over all
-//! retained history, and an answer depends on the events alone (SEMANTICS section 4).
+//! retained history, and an answer depends on the events alone (`docs/semantics.md`, section 4).
 
 mod aggregate;
 mod define;

@@ -1,4 +1,4 @@
-//! What answers say about themselves: laws 4 and 5, and the JSON of EXPERIENCE section 2.
+//! What answers say about themselves: laws 4 and 5, and their JSON.
 
 use std::sync::Arc;
 use std::time::Duration;

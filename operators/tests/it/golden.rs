@@ -1,4 +1,4 @@
-//! The golden edge cases of SEMANTICS section 7: hours, retention 97, skew 5 minutes, one actor.
+//! The golden edge cases of `docs/semantics.md`, section 7: hours, retention 97, skew 5 minutes, one actor.
 
 use nowfold_core::query::{QueryError, Readiness};
 use nowfold_core::time::{Timestamp, hours};

@@ -1,4 +1,4 @@
-//! Tests of event chains and rolling features through the public interface, named after SEMANTICS.
+//! Tests of event chains and rolling features through the public interface, named after `docs/semantics.md`.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 

@@ -1,4 +1,4 @@
-//! An obvious model of SEMANTICS: a list of events, filtered anew for every question. Shares no code with the store.
+//! An obvious model of `docs/semantics.md`: a list of events, filtered anew for every question. Shares no code with the store.
 
 use std::collections::BTreeMap;
 
