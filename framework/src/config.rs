@@ -90,8 +90,14 @@ impl Config {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut config = variable("NOWFOLD_BOOTSTRAP").map_or_else(Self::embedded, Self::kafka);
         config.registry = variable("NOWFOLD_REGISTRY");
-        if let Some(dir) = variable("NOWFOLD_DATA_DIR") {
-            config = config.data_dir(dir);
+        match (variable("NOWFOLD_DATA_DIR"), &config.place) {
+            (Some(_), Place::Kafka { .. }) => {
+                let cause =
+                    "NOWFOLD_DATA_DIR keeps the embedded log, but NOWFOLD_BOOTSTRAP names a Kafka; unset one of them";
+                return Err(Error::Config { cause: cause.to_owned() });
+            }
+            (Some(dir), _) => config = config.data_dir(dir),
+            (None, _) => {}
         }
         if let Some(text) = variable("NOWFOLD_HTTP") {
             let address = text.parse().map_err(|_| Error::Config {
