@@ -71,10 +71,11 @@ impl Kafka {
 
     fn check_partition(&self, partition: &TopicPartition) -> Result<(), BrokerError> {
         let count = self.partition_count(&partition.topic)?;
-        if (0..count).contains(&partition.partition) {
-            return Ok(());
-        }
-        // It may be new.
+        if (0..count).contains(&partition.partition) { Ok(()) } else { self.check_partition_anew(partition) }
+    }
+
+    /// Asks the cluster, whatever is remembered of the topic.
+    pub(crate) fn check_partition_anew(&self, partition: &TopicPartition) -> Result<(), BrokerError> {
         self.inner.topics.forget(&partition.topic);
         let count = self.partition_count(&partition.topic)?;
         if (0..count).contains(&partition.partition) {
@@ -153,9 +154,9 @@ impl Broker for Kafka {
         self.check_partition(partition)?;
         let mut lanes = self.inner.lanes.lock();
         for lane in &*lanes {
-            if let Some((queue, place)) = lane.start(partition, offset, &waker)? {
+            if let Some(started) = lane.start(partition, offset, &waker)? {
                 let lane = Arc::clone(lane);
-                return Ok(Box::new(KafkaReader::new(self.clone(), lane, partition.clone(), queue, place)));
+                return Ok(Box::new(KafkaReader::new(self.clone(), lane, partition.clone(), offset, started)));
             }
         }
         tracing::debug!(target: "nowfold_kafka", %partition, "opening a further data consumer: the partition is being read");

@@ -111,8 +111,20 @@ pub(crate) fn create<R: Role, T: FromClientConfigAndContext<Context<R>>>(
     }
     client.create_with_context(Context::new(role)).map_err(|error| BrokerError::Fatal {
         operation: format!("create the {} client for Kafka at {}", R::NAME, config.bootstrap),
-        cause: format!("{error}; check the raw settings"),
+        cause: match error {
+            KafkaError::ClientConfig(_, description, ..) => format!("{description}; {}", advice(&description)),
+            other => other.to_string(),
+        },
     })
+}
+
+/// What to do about a setting that librdkafka refuses.
+fn advice(description: &str) -> &'static str {
+    if description.contains("not available at build time") {
+        "build with the cargo feature that brings it: ssl, gssapi or zstd"
+    } else {
+        "check the raw settings"
+    }
 }
 
 /// Settings that a user may override.

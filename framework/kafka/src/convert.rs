@@ -1,48 +1,11 @@
-//! Records between librdkafka's form and ours.
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//! Records on their way to librdkafka, and back when they fail.
 
 use bytes::Bytes;
 use nowfold_core::names::{Partition, TopicName};
-use nowfold_core::record::{Header, Headers, LogRecord, OutputRecord, TimestampType};
+use nowfold_core::record::{Header, Headers, OutputRecord};
 use nowfold_core::time::Timestamp;
-use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _, Message, OwnedHeaders, Timestamp as Time};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _, Message, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
-
-/// A fetched message as a record; its bytes are copied, since librdkafka's go with the message.
-pub(crate) fn log_record(message: &BorrowedMessage<'_>) -> LogRecord {
-    let (timestamp, timestamp_type) = match message.timestamp() {
-        Time::CreateTime(ms) => (ms, TimestampType::CreateTime),
-        Time::LogAppendTime(ms) => (ms, TimestampType::LogAppendTime),
-        Time::NotAvailable => (-1, TimestampType::CreateTime),
-    };
-    LogRecord {
-        offset: message.offset(),
-        key: message.key().map(Bytes::copy_from_slice),
-        value: message.payload().map(Bytes::copy_from_slice),
-        timestamp: Timestamp::from_millis(timestamp),
-        timestamp_type,
-        headers: message.headers().map(headers).unwrap_or_default(),
-    }
-}
-
-fn headers(headers: &BorrowedHeaders) -> Headers {
-    (0..headers.count()).filter_map(|index| header(headers, index)).collect()
-}
-
-/// One header. rdkafka panics on a name that is not UTF-8, which no record may do to a worker: such a header is
-/// left out.
-fn header(headers: &BorrowedHeaders, index: usize) -> Option<Header> {
-    let read = || {
-        headers
-            .try_get(index)
-            .map(|header| Header { name: header.key.to_owned(), value: header.value.map(Bytes::copy_from_slice) })
-    };
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-        tracing::warn!(target: "nowfold_kafka", index, "left out a record header whose name is not UTF-8");
-        None
-    })
-}
 
 /// What comes back with a delivery, since the message itself has lost it.
 pub(crate) struct Sent {
@@ -74,13 +37,21 @@ fn owned_headers(headers: &Headers) -> Option<OwnedHeaders> {
 
 /// A record that was not stored, put together again.
 pub(crate) fn output_record(message: &BorrowedMessage<'_>, sent: &Sent) -> OutputRecord {
-    let record = log_record(message);
     OutputRecord {
         topic: TopicName::from(message.topic()),
         partition: sent.partition,
-        key: record.key,
-        value: record.value,
+        key: message.key().map(Bytes::copy_from_slice),
+        value: message.payload().map(Bytes::copy_from_slice),
         timestamp: sent.timestamp,
-        headers: record.headers,
+        headers: message.headers().map(headers).unwrap_or_default(),
     }
+}
+
+/// rdkafka panics on a name that is not UTF-8; these were put in by [`owned_headers`].
+fn headers(headers: &BorrowedHeaders) -> Headers {
+    let header = |header: rdkafka::message::Header<'_, &[u8]>| Header {
+        name: header.key.to_owned(),
+        value: header.value.map(Bytes::copy_from_slice),
+    };
+    headers.iter().map(header).collect()
 }

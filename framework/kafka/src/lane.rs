@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,59 +14,77 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use serde::Deserialize;
 
+use crate::batch::BatchQueue;
 use crate::client::{self, Context, Role};
 use crate::config::KafkaConfig;
 use crate::error;
 use crate::owned::Kind;
 use crate::pump::{self, Bell};
 
-/// Between two looks at the positions of readers that reached an end.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 /// The service thread wakes at least this often.
 const IDLE: Duration = Duration::from_secs(1);
+/// A broker that sent something this recently is there: an idle fetch is answered every half second.
+const SILENCE: Duration = Duration::from_secs(1);
 /// Not known yet.
 const UNKNOWN: Offset = -1;
 
-/// What a reader shares with the service thread.
-pub(crate) struct Place {
-    /// The next offset that a poll can return, as far as it is known.
-    position: AtomicI64,
-    /// The newest end of the log that was heard of.
+/// What the client's statistics tell about a partition; a reader shares it with the service thread.
+pub(crate) struct Report {
+    /// The end of the log, as the fetching last heard of it.
     end: AtomicI64,
+    /// When the broker last told of it: milliseconds since `opened`.
+    heard: AtomicU64,
+    opened: Instant,
+    /// The cluster's metadata does not show the partition.
+    unknown: AtomicBool,
     waker: Waker,
 }
 
-impl Place {
-    pub(crate) fn position(&self) -> Offset {
-        self.position.load(Ordering::Acquire)
-    }
-
-    /// Moves the position forward; whether it moved.
-    pub(crate) fn advance(&self, to: Offset) -> bool {
-        self.position.fetch_max(to, Ordering::AcqRel) < to
-    }
-
+impl Report {
     pub(crate) fn end(&self) -> Option<Offset> {
         let end = self.end.load(Ordering::Acquire);
-        (end != UNKNOWN).then(|| end.max(self.position()))
+        (end != UNKNOWN).then_some(end)
     }
 
     pub(crate) fn set_end(&self, end: Offset) {
         self.end.store(end, Ordering::Release);
     }
+
+    /// The broker has just been heard of.
+    pub(crate) fn hear(&self) {
+        let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard.store(now, Ordering::Release);
+    }
+
+    /// How long ago the broker was last heard of.
+    pub(crate) fn age(&self) -> Duration {
+        self.opened.elapsed().saturating_sub(Duration::from_millis(self.heard.load(Ordering::Acquire)))
+    }
+
+    /// Whether the partition was missing since the last time this was asked.
+    pub(crate) fn take_unknown(&self) -> bool {
+        self.unknown.swap(false, Ordering::AcqRel)
+    }
+
+    fn update(&self, statistics: &PartitionStatistics) {
+        if statistics.ls_offset >= 0 {
+            self.set_end(statistics.ls_offset);
+        }
+        self.unknown.store(statistics.unknown, Ordering::Release);
+    }
 }
 
 /// Open readers by topic and partition.
 #[derive(Default)]
-struct Places(BTreeMap<TopicName, BTreeMap<Partition, Arc<Place>>>);
+struct Reports(BTreeMap<TopicName, BTreeMap<Partition, Arc<Report>>>);
 
-impl Places {
-    fn get(&self, topic: &str, partition: Partition) -> Option<&Arc<Place>> {
+impl Reports {
+    fn get(&self, topic: &str, partition: Partition) -> Option<&Arc<Report>> {
         self.0.get(topic)?.get(&partition)
     }
 
-    fn insert(&mut self, partition: &TopicPartition, place: Arc<Place>) {
-        self.0.entry(partition.topic.clone()).or_default().insert(partition.partition, place);
+    fn insert(&mut self, partition: &TopicPartition, report: Arc<Report>) {
+        self.0.entry(partition.topic.clone()).or_default().insert(partition.partition, report);
     }
 
     fn remove(&mut self, partition: &TopicPartition) {
@@ -79,11 +97,10 @@ impl Places {
     }
 }
 
-/// The role of a data consumer. Its places are locked while partitions are added or dropped, so that nobody applies a
-/// position of a dropped reader to its successor.
+/// The role of a data consumer.
 #[derive(Default)]
 pub(crate) struct Reading {
-    places: Mutex<Places>,
+    reports: Mutex<Reports>,
 }
 
 impl Role for Reading {
@@ -92,22 +109,31 @@ impl Role for Reading {
 
     fn on_statistics(&self, json: &[u8]) {
         match serde_json::from_slice::<Statistics>(json) {
-            Ok(statistics) => self.take_ends(&statistics),
+            Ok(statistics) => self.report(&statistics),
             Err(error) => tracing::warn!(target: "nowfold_kafka", %error, "unreadable statistics"),
         }
     }
 }
 
 impl Reading {
-    fn take_ends(&self, statistics: &Statistics) {
-        let places = self.places.lock();
+    /// Passes statistics on to the readers, and wakes those whose partition is missing: they have nothing else to wake
+    /// them.
+    fn report(&self, statistics: &Statistics) {
+        let mut missing = Vec::new();
+        let reports = self.reports.lock();
+        let there: Vec<_> = statistics.brokers.values().filter(|broker| broker.is_there()).map(|it| it.nodeid).collect();
         for (topic, of_topic) in &statistics.topics {
-            for partition in of_topic.partitions.values().filter(|partition| partition.ls_offset >= 0) {
-                if let Some(place) = places.get(topic, partition.partition) {
-                    place.set_end(partition.ls_offset);
+            for partition in of_topic.partitions.values() {
+                let Some(report) = reports.get(topic, partition.partition) else { continue };
+                report.update(partition);
+                if there.contains(&partition.broker) {
+                    report.hear();
                 }
+                missing.extend(partition.unknown.then(|| Arc::clone(report)));
             }
         }
+        drop(reports);
+        missing.iter().for_each(|report| (report.waker)());
     }
 }
 
@@ -116,7 +142,24 @@ impl ConsumerContext for Context<Reading> {}
 /// The part of librdkafka's statistics that is used (its `STATISTICS.md`).
 #[derive(Deserialize)]
 struct Statistics {
+    brokers: BTreeMap<String, BrokerStatistics>,
     topics: BTreeMap<String, TopicStatistics>,
+}
+
+#[derive(Deserialize)]
+struct BrokerStatistics {
+    nodeid: i32,
+    /// `UP` while connected.
+    state: String,
+    /// Microseconds since it last sent something; negative before.
+    rxidle: i64,
+}
+
+impl BrokerStatistics {
+    fn is_there(&self) -> bool {
+        let silence = u64::try_from(self.rxidle).map(Duration::from_micros);
+        self.state == "UP" && silence.is_ok_and(|silence| silence < SILENCE)
+    }
 }
 
 #[derive(Deserialize)]
@@ -127,12 +170,21 @@ struct TopicStatistics {
 #[derive(Deserialize)]
 struct PartitionStatistics {
     partition: Partition,
+    /// The broker that it is fetched from; negative when there is none.
+    broker: i32,
     /// Last stable offset of the last fetch; negative before the first.
     ls_offset: Offset,
+    /// Not seen in the topic's metadata.
+    unknown: bool,
 }
 
 pub(crate) type DataConsumer = BaseConsumer<Context<Reading>>;
-pub(crate) type Queue = PartitionQueue<Context<Reading>>;
+
+/// A partition's own queue: `wakes` keeps it apart and calls the waker, `records` empties it.
+pub(crate) struct Queue {
+    pub(crate) records: BatchQueue,
+    wakes: PartitionQueue<Context<Reading>>,
+}
 
 /// One data consumer and the thread that serves it.
 pub(crate) struct Lane {
@@ -143,8 +195,6 @@ pub(crate) struct Lane {
 struct Service {
     consumer: Arc<DataConsumer>,
     bell: Arc<Bell>,
-    /// Some reader reached an end since the last look at the positions.
-    ends_reached: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -157,8 +207,7 @@ impl Lane {
         let mut consumer: DataConsumer = client::create(config, &settings, Reading::default())?;
         let bell = Arc::new(Bell::default());
         pump::ring_on_events(&mut consumer, &bell);
-        let (ends_reached, stopping) = (AtomicBool::new(false), AtomicBool::new(false));
-        let service = Arc::new(Service { consumer: Arc::new(consumer), bell, ends_reached, stopping });
+        let service = Arc::new(Service { consumer: Arc::new(consumer), bell, stopping: AtomicBool::new(false) });
         let serving = Arc::clone(&service);
         let thread = std::thread::Builder::new().name("kafka-reader".into()).spawn(move || serving.run());
         let thread = thread.map_err(|error| BrokerError::Fatal {
@@ -178,29 +227,34 @@ impl Lane {
         partition: &TopicPartition,
         offset: Offset,
         waker: &Waker,
-    ) -> Result<Option<(Queue, Arc<Place>)>, BrokerError> {
-        let mut places = self.reading().places.lock();
-        if places.get(partition.topic.as_str(), partition.partition).is_some() {
+    ) -> Result<Option<(Queue, Arc<Report>)>, BrokerError> {
+        let mut reports = self.reading().reports.lock();
+        if reports.get(partition.topic.as_str(), partition.partition).is_some() {
             return Ok(None);
         }
         let queue = self.split(partition, waker)?;
         self.assign(partition, offset)?;
-        let (position, end) = (AtomicI64::new(offset), AtomicI64::new(UNKNOWN));
-        let place = Arc::new(Place { position, end, waker: Arc::clone(waker) });
-        places.insert(partition, Arc::clone(&place));
-        Ok(Some((queue, place)))
+        let (end, unknown) = (AtomicI64::new(UNKNOWN), AtomicBool::new(false));
+        let (heard, opened) = (AtomicU64::new(0), Instant::now());
+        let report = Arc::new(Report { end, heard, opened, unknown, waker: Arc::clone(waker) });
+        reports.insert(partition, Arc::clone(&report));
+        Ok(Some((queue, report)))
     }
 
     /// The partition's own queue, before anything is fetched into it.
     fn split(&self, partition: &TopicPartition, waker: &Waker) -> Result<Queue, BrokerError> {
-        let queue = self.service.consumer.split_partition_queue(partition.topic.as_str(), partition.partition);
-        let mut queue = queue.ok_or_else(|| BrokerError::Fatal {
-            operation: format!("open a reader of {partition}"),
-            cause: "the client has no queue for it".into(),
-        })?;
+        let consumer = &self.service.consumer;
+        let wakes = consumer.split_partition_queue(partition.topic.as_str(), partition.partition);
+        let records = BatchQueue::open(consumer, partition);
+        let (Some(mut wakes), Some(records)) = (wakes, records) else {
+            return Err(BrokerError::Fatal {
+                operation: format!("open a reader of {partition}"),
+                cause: "the client has no queue for it".into(),
+            });
+        };
         let waker = Arc::clone(waker);
-        queue.set_nonempty_callback(move || waker());
-        Ok(queue)
+        wakes.set_nonempty_callback(move || waker());
+        Ok(Queue { records, wakes })
     }
 
     fn assign(&self, partition: &TopicPartition, offset: Offset) -> Result<(), BrokerError> {
@@ -222,28 +276,21 @@ impl Lane {
     /// Stops fetching. What is still queued is out of date from here on: a poll throws it away, which frees it now
     /// instead of at the partition's next reader.
     pub(crate) fn stop(&self, partition: &TopicPartition, queue: &Queue) {
-        let mut places = self.reading().places.lock();
+        let mut reports = self.reading().reports.lock();
         self.unassign(partition);
-        while queue.poll(Duration::ZERO).is_some() {}
-        places.remove(partition);
+        while queue.wakes.poll(Duration::ZERO).is_some() {}
+        reports.remove(partition);
     }
 
     /// Fetches again from `offset`, after the client gave up on the partition.
     pub(crate) fn restart(&self, partition: &TopicPartition, offset: Offset) -> Result<(), BrokerError> {
-        let _places = self.reading().places.lock();
+        let _reports = self.reading().reports.lock();
         self.unassign(partition);
         self.assign(partition, offset)
     }
 
-    /// Asks for the true position of a reader that came to an end of its partition.
-    pub(crate) fn reached_an_end(&self) {
-        if !self.service.ends_reached.swap(true, Ordering::AcqRel) {
-            self.service.bell.ring();
-        }
-    }
-
     fn reading(&self) -> &Reading {
-        self.service.reading()
+        &self.service.consumer.context().role
     }
 }
 
@@ -260,38 +307,10 @@ impl Drop for Lane {
 }
 
 impl Service {
-    fn reading(&self) -> &Reading {
-        &self.consumer.context().role
-    }
-
     fn run(&self) {
-        let mut next_look = Instant::now();
         while !self.stopping.load(Ordering::Acquire) {
-            let looking = self.ends_reached.load(Ordering::Acquire);
-            self.bell.wait(if looking { next_look.saturating_duration_since(Instant::now()) } else { IDLE });
+            self.bell.wait(IDLE);
             pump::drain(&*self.consumer, |error| tracing::debug!(target: "nowfold_kafka", %error, "reader"));
-            if Instant::now() >= next_look && self.ends_reached.swap(false, Ordering::AcqRel) {
-                self.look_at_positions();
-                next_look = Instant::now() + BETWEEN_LOOKS;
-            }
         }
-    }
-
-    /// Takes positions from the client, which counts control records as passed where a reader cannot see them, and
-    /// wakes the readers that moved.
-    fn look_at_positions(&self) {
-        let places = self.reading().places.lock();
-        let positions = match self.consumer.position() {
-            Ok(positions) => positions,
-            Err(error) => return tracing::warn!(target: "nowfold_kafka", %error, "cannot read positions"),
-        };
-        let mut moved = Vec::new();
-        for element in positions.elements() {
-            let KafkaOffset::Offset(offset) = element.offset() else { continue };
-            let place = places.get(element.topic(), element.partition());
-            moved.extend(place.filter(|place| place.advance(offset)).cloned());
-        }
-        drop(places);
-        moved.iter().for_each(|place| (place.waker)());
     }
 }

@@ -21,6 +21,8 @@
 //! librdkafka takes timestamp 0 for "now", so a record at 0 ms is stored at 1 ms.
 
 mod admin;
+#[expect(unsafe_code, reason = "rdkafka cannot take messages in batches; see the module")]
+mod batch;
 mod broker;
 mod client;
 mod committer;

@@ -49,10 +49,11 @@ pub(crate) trait Counted {
     fn served(&self) -> &Served;
 }
 
-/// Makes `bell` ring whenever the consumer's queue gets something to serve.
+/// Makes `bell` ring whenever the consumer's queue gets something to serve, and now: it may have got something already.
 pub(crate) fn ring_on_events<C: ConsumerContext>(consumer: &mut BaseConsumer<C>, bell: &Arc<Bell>) {
-    let bell = Arc::clone(bell);
-    consumer.set_nonempty_callback(move || bell.ring());
+    let ringing = Arc::clone(bell);
+    consumer.set_nonempty_callback(move || ringing.ring());
+    bell.ring();
 }
 
 /// Serves all that waits in the consumer's queue.

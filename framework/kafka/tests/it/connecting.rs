@@ -36,6 +36,15 @@ fn owned_raw_key_is_refused_with_the_reason() {
     assert!(text.contains("isolation.level") && text.contains("committed"), "{text}");
 }
 
+#[cfg(not(feature = "ssl"))]
+#[test]
+fn tls_without_its_cargo_feature_names_the_feature() {
+    let mut config = KafkaConfig::new("127.0.0.1:1");
+    config.raw.insert("security.protocol".into(), "ssl".into());
+    let text = Kafka::connect(config).unwrap_err().to_string();
+    assert!(text.contains("feature") && text.contains("ssl"), "{text}");
+}
+
 #[test]
 fn connects_and_describes_itself() {
     let Some(kafka) = connect() else { return };
