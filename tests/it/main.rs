@@ -4,7 +4,10 @@
 
 mod dependency_rule;
 mod embedded;
+mod faults;
+mod instances;
 mod kill_nine;
+mod meddler;
 mod pipeline;
 mod poison;
 mod support;

@@ -1,5 +1,7 @@
 //! What several tests need.
 
+use std::time::{Duration, Instant};
+
 use nowfold::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -57,4 +59,14 @@ pub(crate) fn test_kafka(test: &str) -> Option<String> {
         let _ = writeln!(std::io::stderr(), "SKIPPED {test}: NOWFOLD_TEST_KAFKA is not set; {hint}");
     }
     address
+}
+
+/// Waits until `done`, at most `patience`; then `why` says what was found.
+#[track_caller]
+pub(crate) fn until(patience: Duration, why: impl Fn() -> String, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < patience, "{}", why());
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
 }

@@ -187,6 +187,12 @@ pub trait PartitionReader: Send + fmt::Debug {
 
     /// The newest end of the log that the fetching has heard of, without asking the broker; `None` before it knows.
     fn known_end(&self) -> Option<Offset>;
+
+    /// How long ago [`known_end`](Self::known_end) was last known to be true: how long nothing has been heard of the
+    /// broker. Always 0 for a log that cannot be out of reach, which is the default.
+    fn known_age(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A record that was not stored, and why.

@@ -3,7 +3,7 @@
 //! Ownership is the set of tasks here. It shrinks only between a `Revoked` or `Lost` event and `release`, so no offset
 //! of a task is ever committed after the task has gone to another member.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
@@ -21,10 +21,16 @@ use super::signal::Signal;
 use super::state::{AppState, StateCell};
 use super::status::{TaskStatus, TaskTable};
 use super::streams::CloseReport;
-use super::worker::{Command, Report, StopTimes};
+use super::worker::{Command, Commit, Report, StopTimes, caught};
 
 /// How long the coordinator waits for membership events before it looks at the workers' reports.
 const TURN: Duration = Duration::from_millis(5);
+
+/// How long to wait before a release is tried again.
+const RELEASE_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long a failing application waits for its workers to end.
+const FAILING: Duration = Duration::from_secs(2);
 
 /// A worker as the coordinator knows it.
 pub(crate) struct WorkerHandle {
@@ -45,13 +51,20 @@ pub(crate) struct Coordinator {
     pub(crate) parts: BTreeMap<TopicName, usize>,
     /// Which worker owns a task.
     pub(crate) owners: BTreeMap<TaskId, usize>,
+    /// The worker that had a lost task: it may still hold it, so it gets it again, after its drop.
+    pub(crate) dropped: BTreeMap<TaskId, usize>,
+    /// Counts the losses. What a worker wants to commit from before the last one is refused.
+    pub(crate) epoch: u64,
+    /// When to try again to let go of partitions that the broker did not take.
+    pub(crate) release_at: Option<Instant>,
     pub(crate) assigned: bool,
 }
 
 impl Coordinator {
     /// The thread's body.
     pub(crate) fn run(mut self) {
-        match self.turn_until_stopped() {
+        let outcome = caught("the coordinator", || self.turn_until_stopped());
+        match outcome {
             Ok((deadline, reply)) => {
                 let report = self.shut_down(deadline);
                 self.state.set(AppState::Stopped);
@@ -69,6 +82,9 @@ impl Coordinator {
             while let Ok(report) = self.reports.try_recv() {
                 self.hear(report)?;
             }
+            if self.release_at.is_some_and(|at| at <= Instant::now()) {
+                self.release()?;
+            }
             if let Some(event) = self.membership.poll(TURN)? {
                 self.follow(event)?;
             }
@@ -84,13 +100,25 @@ impl Coordinator {
 
     fn hear(&mut self, report: Report) -> Result<(), RuntimeError> {
         match report {
-            Report::Commit(offsets, reply) => {
-                let _ = reply.send(self.membership.commit(&offsets));
+            Report::Commit(commit) => {
+                self.serve(commit);
                 Ok(())
             }
-            Report::Failed(error) => Err(error),
+            Report::Failed(error) | Report::GlobalsFailed(error) => Err(error),
             Report::Finished(..) | Report::Stopped(..) => Ok(()),
         }
+    }
+
+    /// Commits for a worker. Offsets from before a loss are of tasks that are not ours any more, or are ours anew while
+    /// another member may have gone further; the group would take them as this generation's.
+    fn serve(&mut self, commit: Commit) {
+        let answer = if commit.epoch == self.epoch {
+            self.membership.commit(&commit.offsets)
+        } else {
+            let cause = "its tasks were lost before the commit".to_owned();
+            Err(BrokerError::Fenced { group: self.around.topology.app().to_owned(), cause })
+        };
+        let _ = commit.reply.send(answer);
     }
 
     fn follow(&mut self, event: MembershipEvent) -> Result<(), RuntimeError> {
@@ -104,18 +132,49 @@ impl Coordinator {
                 let ids = self.ids(&partitions);
                 self.finish(&ids)?;
                 self.forget(&ids);
-                self.membership.release()?;
+                self.release()?;
             }
             MembershipEvent::Lost(partitions) => {
                 let ids = self.ids(&partitions);
                 tracing::warn!(?ids, "tasks were taken away; what they had not committed is dropped");
-                self.command_owners(&ids, Command::Drop);
-                self.forget(&ids);
-                self.membership.release()?;
+                self.lose(&ids);
+                self.release()?;
+                self.assigned = false;
+                self.state.set(AppState::Rebalancing);
             }
         }
         self.watch_sources();
         Ok(())
+    }
+
+    /// Drops tasks without a commit, also one that a worker has under way.
+    fn lose(&mut self, ids: &[TaskId]) {
+        self.epoch += 1;
+        let lost = ids.iter().filter_map(|id| Some((*id, *self.owners.get(id)?)));
+        self.dropped.extend(lost);
+        for worker in 0..self.workers.len() {
+            self.command(worker, Command::Drop { ids: ids.to_vec(), epoch: self.epoch });
+        }
+        self.forget(ids);
+    }
+
+    /// Lets go of the partitions of the last event. A broker that is away is asked again; until then no other member has
+    /// them, and no further event comes.
+    fn release(&mut self) -> Result<(), RuntimeError> {
+        self.release_at = None;
+        match self.membership.release() {
+            Ok(()) => Ok(()),
+            Err(error @ BrokerError::Fenced { .. }) => {
+                tracing::warn!(%error, "partitions went to others before they were released");
+                Ok(())
+            }
+            Err(error) if error.is_retriable() => {
+                tracing::warn!(%error, "partitions are not released yet; trying again");
+                self.release_at = Some(Instant::now() + RELEASE_AGAIN);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn ids(&self, partitions: &[TopicPartition]) -> Vec<TaskId> {
@@ -130,7 +189,8 @@ impl Coordinator {
             return;
         }
         let load = |worker: &usize| self.owners.values().filter(|owner| *owner == worker).count();
-        let Some(worker) = (0..self.workers.len()).min_by_key(load) else { return };
+        let Some(idlest) = (0..self.workers.len()).min_by_key(load) else { return };
+        let worker = self.dropped.remove(&id).unwrap_or(idlest);
         let status = Arc::new(TaskStatus::new());
         self.tasks.insert(id, status.clone());
         self.owners.insert(id, worker);
@@ -225,8 +285,9 @@ impl Coordinator {
                     times.flush = times.flush.max(worker.flush);
                     waiting -= 1;
                 }
-                Ok(Report::Commit(commits, reply)) => {
-                    let _ = reply.send(self.membership.commit(&commits));
+                Ok(Report::Commit(commit)) => self.serve(commit),
+                Ok(Report::GlobalsFailed(error)) => {
+                    tracing::warn!(%error, "the global tables failed while stopping");
                 }
                 Ok(Report::Failed(error)) => {
                     tracing::warn!(%error, "a worker failed while stopping");
@@ -250,13 +311,16 @@ impl Coordinator {
     /// Stops everything without a commit: what was not committed is met again at the next start.
     fn fail(&mut self, error: &RuntimeError) {
         tracing::error!(%error, "the application stops");
-        let tasks: BTreeSet<_> = self.owners.keys().copied().collect();
-        let ids: Vec<_> = tasks.into_iter().collect();
-        self.command_owners(&ids, Command::Drop);
+        let ids: Vec<_> = self.owners.keys().copied().collect();
+        self.lose(&ids);
         let now = Instant::now();
         (0..self.workers.len()).for_each(|worker| self.command(worker, Command::Stop { deadline: now }));
-        if let Err(error) = self.leave(now + Duration::from_secs(2)) {
+        if let Err(error) = self.leave(now + FAILING) {
             tracing::warn!(%error, "could not leave the group");
+        }
+        while self.workers.iter().any(|worker| !worker.thread.is_finished()) && now.elapsed() < FAILING {
+            // A commit that waits for its answer learns that there is none: its report is dropped.
+            let _ = self.reports.recv_timeout(TURN);
         }
         self.state.set(AppState::Failed { reason: error.to_string() });
     }

@@ -76,6 +76,14 @@ pub enum RuntimeError {
         /// Why.
         reason: String,
     },
+    /// The application did not end in the time that a close may take.
+    #[error(
+        "NF121 not closed after {waited_ms} ms: it ends in the background, and what it has not committed is processed again at the next start. Raise close_timeout, or see the log for what it waits for"
+    )]
+    NotClosed {
+        /// How long it was waited.
+        waited_ms: u128,
+    },
 }
 
 impl From<SerdeError> for RuntimeError {

@@ -1,16 +1,17 @@
 //! What tasks produce, on its way to the broker, and what becomes of records that are refused.
 
-use std::collections::{HashMap, VecDeque};
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
 use metrics::Counter;
 use nowfold_core::failure::{Failure, Stage, TaskFailure, Verdict, dead_letter};
-use nowfold_core::names::TopicPartition;
+use nowfold_core::names::{TopicName, TopicPartition};
 use nowfold_core::processor::ChangelogWrite;
 use nowfold_core::record::{Headers, LogRecord, OutputRecord, TimestampType};
 use nowfold_core::time::Timestamp;
-use nowfold_core::topology::Topology;
+use nowfold_core::topology::{StartPolicy, Topology};
 
 use super::broker::{DeliveryFailure, Producer};
 use super::error::RuntimeError;
@@ -23,6 +24,10 @@ pub(crate) struct Outbox {
     records_out: HashMap<String, Counter>,
     /// Records that the producer could not take yet, with the verdict on their refusal.
     waiting: VecDeque<(OutputRecord, Verdict)>,
+    /// Event logs: sets of events, in which order does not matter.
+    unordered: BTreeSet<TopicName>,
+    /// Records of other topics that were handed to the producer and are not known to be stored, with a key.
+    sent: Vec<(OutputRecord, Verdict)>,
 }
 
 impl fmt::Debug for Outbox {
@@ -33,7 +38,11 @@ impl fmt::Debug for Outbox {
 
 impl Outbox {
     pub(crate) fn new(producer: Box<dyn Producer>, topology: Topology) -> Self {
-        Self { producer, topology, records_out: HashMap::new(), waiting: VecDeque::new() }
+        let sources = topology.subtopologies().iter().flat_map(|part| &part.sources);
+        let unordered = sources.filter(|source| source.start == StartPolicy::EventLog);
+        let unordered = unordered.map(|source| source.topic.clone()).collect();
+        let (records_out, waiting, sent) = (HashMap::new(), VecDeque::new(), Vec::new());
+        Self { producer, topology, records_out, waiting, unordered, sent }
     }
 
     /// Queues the effects of a task in the order in which they arose.
@@ -54,8 +63,9 @@ impl Outbox {
     pub(crate) fn drain(&mut self) -> Result<bool, RuntimeError> {
         while let Some((record, default)) = self.waiting.pop_front() {
             self.count_out(&record);
+            let again = self.is_ordered(&record).then(|| (record.clone(), default));
             match self.producer.send(record) {
-                Ok(()) => {}
+                Ok(()) => self.sent.extend(again),
                 Err(failure) if failure.error.is_retriable() => {
                     tracing::warn!(error = %failure.error, "the broker takes no records; processing waits");
                     self.waiting.push_front((failure.record, default));
@@ -80,19 +90,41 @@ impl Outbox {
                 Err(error) => return Err(error.into()),
             };
             if failures.is_empty() {
+                self.sent.clear();
                 return Ok(true);
             }
-            failures.into_iter().try_for_each(|failure| self.judge(failure, default))?;
+            let (late, refused): (Vec<_>, Vec<_>) =
+                failures.into_iter().partition(|failure| failure.error.is_retriable());
+            self.send_again(late, default);
+            refused.into_iter().try_for_each(|failure| self.judge(failure, default))?;
         }
         Ok(false)
     }
 
+    /// Whether a later record of the same key replaces this one.
+    fn is_ordered(&self, record: &OutputRecord) -> bool {
+        record.key.is_some() && !self.unordered.contains(&record.topic)
+    }
+
+    /// Sends records again that were not stored. Later ones of the same key may be stored by now: they follow again, so
+    /// that the newest stays the last.
+    fn send_again(&mut self, late: Vec<DeliveryFailure>, default: Verdict) {
+        let (ordered, others): (Vec<_>, Vec<_>) =
+            late.into_iter().map(|failure| failure.record).partition(|record| self.is_ordered(record));
+        let mut keys: HashMap<_, FailedKey<'_>> = HashMap::new();
+        for record in &ordered {
+            keys.entry(place(record)).or_default().values.insert(record.value.as_deref());
+        }
+        let again =
+            |(record, _): &mut (OutputRecord, Verdict)| keys.get(&place(record)).is_some_and(|key| key.follows(record));
+        self.waiting.extend(self.sent.extract_if(.., again));
+        let unseen = |record: &OutputRecord| keys.get(&place(record)).is_some_and(|key| !key.met.get());
+        let unseen = ordered.iter().filter(|record| unseen(record)).cloned();
+        self.waiting.extend(others.into_iter().chain(unseen).map(|record| (record, default)));
+    }
+
     fn judge(&mut self, failed: DeliveryFailure, default: Verdict) -> Result<(), RuntimeError> {
         let DeliveryFailure { record, error } = failed;
-        if error.is_retriable() {
-            self.waiting.push_back((record, default));
-            return Ok(());
-        }
         let source = TopicPartition { topic: record.topic.clone(), partition: record.partition.unwrap_or(-1) };
         let cause = error.to_string();
         let refused = as_log_record(record);
@@ -130,6 +162,27 @@ impl Outbox {
         counter.increment(1);
         self.records_out.insert(topic, counter);
     }
+}
+
+/// The values of a key that were not stored.
+#[derive(Default)]
+struct FailedKey<'a> {
+    values: HashSet<Option<&'a [u8]>>,
+    /// Whether the first of them has been met among the records of the key.
+    met: Cell<bool>,
+}
+
+impl FailedKey<'_> {
+    /// Whether this record, the next of the key, is the first that failed or comes after it.
+    fn follows(&self, record: &OutputRecord) -> bool {
+        self.met.set(self.met.get() || self.values.contains(&record.value.as_deref()));
+        self.met.get()
+    }
+}
+
+/// What keeps its order: a key in a topic, or in one partition of it.
+fn place(record: &OutputRecord) -> (&TopicName, Option<i32>, Option<&[u8]>) {
+    (&record.topic, record.partition, record.key.as_deref())
 }
 
 fn count_dead_letter(letter: &OutputRecord) {

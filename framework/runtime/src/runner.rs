@@ -173,7 +173,7 @@ impl Runner {
             self.sources.iter_mut().zip(&statuses).map(|(source, status)| source.lag(status, now)).collect();
         self.status.lag.update(|progress| {
             progress.lag = lags.iter().copied().fold(Lag::None, worse);
-            progress.known_at = now;
+            progress.known_at = now.minus(self.sources.iter().map(Source::known_age).max().unwrap_or_default());
         });
         self.status.set(self.phase(&statuses, &lags, now));
         for store in &self.stores {
@@ -210,7 +210,7 @@ impl OpenStore {
             progress.readiness = if restored { Readiness::Running } else { Readiness::Restoring { done, total } };
             progress.applied = status.next_offset.map(|next| next - 1).filter(|offset| *offset >= 0);
             progress.lag = lag;
-            progress.known_at = now;
+            progress.known_at = now.minus(source.known_age());
             if source.start == StartPolicy::EventLog
                 && let Some(first) = source.log_start
             {

@@ -100,6 +100,11 @@ impl Source {
         Lag::Since(status.head_append_time.unwrap_or_else(|| *self.behind_since.get_or_insert(now)))
     }
 
+    /// How long ago the end of the log was last known to be true.
+    pub(crate) fn known_age(&self) -> Duration {
+        self.reader.known_age()
+    }
+
     /// Records that had gathered before the task was opened, of which the effects are not stored yet.
     pub(crate) fn backlog(&self) -> u64 {
         u64::try_from(self.opened_at.high - self.committed).unwrap_or(0)

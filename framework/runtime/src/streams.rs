@@ -27,7 +27,10 @@ use super::signal::Signal;
 use super::state::{AppState, StateCell};
 use super::status::{TaskPhase, TaskTable};
 use super::topics::{self, Topics};
-use super::worker::Worker;
+use super::worker::{Worker, caught};
+
+/// How long a close waits for threads beyond its time.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// How long the steps of a close took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,7 +117,8 @@ impl Streams {
         let workers = workers.collect::<Result<Vec<_>, RuntimeError>>()?;
         let (stop, stopped) = channel();
         let tasks = Arc::new(TaskTable::default());
-        let (owners, assigned) = (BTreeMap::new(), false);
+        let (owners, dropped, epoch) = (BTreeMap::new(), BTreeMap::new(), 0);
+        let (release_at, assigned) = (None, false);
         let (around, tasks_seen, state_seen) = (around, tasks.clone(), state.clone());
         let coordinator = Coordinator {
             around,
@@ -126,6 +130,9 @@ impl Streams {
             stop: stopped,
             parts,
             owners,
+            dropped,
+            epoch,
+            release_at,
             assigned,
         };
         let globals_stop = Arc::new(AtomicBool::new(false));
@@ -202,34 +209,53 @@ impl Streams {
         self.started.elapsed()
     }
 
-    /// Processes what is buffered, stores and commits it, leaves the group, and returns how long each step took.
+    /// Processes what is buffered, stores and commits it, leaves the group, and returns how long each step took. Waits
+    /// for [`RuntimeConfig::close_timeout`], and a second for the threads to end.
     ///
     /// # Errors
-    /// [`RuntimeError::Stopped`] when the application had failed before.
+    /// [`RuntimeError::Stopped`] when the application had failed before; [`RuntimeError::NotClosed`] when it did not
+    /// end in time.
     pub fn close(mut self) -> Result<CloseReport, RuntimeError> {
         let report = self.stop();
         match self.state.get() {
             AppState::Failed { reason } => Err(RuntimeError::Stopped { reason }),
-            _ => Ok(report.unwrap_or_default()),
+            _ => report,
         }
     }
 
-    fn stop(&mut self) -> Option<CloseReport> {
+    fn stop(&mut self) -> Result<CloseReport, RuntimeError> {
         self.globals_stop.store(true, Ordering::Relaxed);
-        let (reply, answer) = channel();
-        let asked = self.stop.send((Instant::now() + self.config.close_timeout, reply)).is_ok();
-        let report = asked.then(|| answer.recv().ok()).flatten();
-        self.threads.drain(..).for_each(|thread| {
-            let _ = thread.join();
-        });
-        report
+        let (asked_at, (reply, answer)) = (Instant::now(), channel());
+        let deadline = asked_at + self.config.close_timeout;
+        let mut report = Ok(CloseReport::default());
+        if self.stop.send((deadline, reply)).is_ok()
+            && let Ok(closed) = answer.recv_timeout(self.config.close_timeout + ENDING)
+        {
+            report = Ok(closed);
+        }
+        for thread in self.threads.drain(..) {
+            if ends(&thread, deadline + ENDING) {
+                let _ = thread.join();
+            } else {
+                report = Err(RuntimeError::NotClosed { waited_ms: asked_at.elapsed().as_millis() });
+            }
+        }
+        report.inspect_err(|error| tracing::warn!(%error, "close"))
     }
+}
+
+/// Waits until the thread has ended, at most until `deadline`.
+fn ends(thread: &JoinHandle<()>, deadline: Instant) -> bool {
+    while !thread.is_finished() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    thread.is_finished()
 }
 
 impl Drop for Streams {
     fn drop(&mut self) {
         if !self.threads.is_empty() {
-            self.stop();
+            let _ = self.stop();
         }
     }
 }
@@ -287,6 +313,7 @@ fn spawn_worker(
         outbox,
         runners: Vec::new(),
         unopened: Vec::new(),
+        epoch: 0,
         last_commit: Instant::now(),
         retry_at: None,
     };
@@ -300,8 +327,8 @@ fn spawn_globals(
     reports: Sender<super::worker::Report>,
 ) -> Result<JoinHandle<()>, RuntimeError> {
     spawn("nowfold-globals", move || {
-        if let Err(error) = globals.follow(&stop) {
-            let _ = reports.send(super::worker::Report::Failed(error));
+        if let Err(error) = caught("the thread of the global tables", || globals.follow(&stop)) {
+            let _ = reports.send(super::worker::Report::GlobalsFailed(error));
         }
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! Commit order: append outputs, dead letters and changelog writes; wait until all are stored; commit source offsets.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant};
@@ -32,7 +33,12 @@ pub(crate) enum Command {
     /// Finish a task: store its effects, hand back its offsets, forget it.
     Finish(Vec<TaskId>),
     /// Forget tasks without storing anything of them.
-    Drop(Vec<TaskId>),
+    Drop {
+        /// The tasks; those of other workers may be among them.
+        ids: Vec<TaskId>,
+        /// The number of losses so far, for the commits from here on.
+        epoch: u64,
+    },
     /// Process what is buffered, finish every task, and end.
     Stop {
         /// When draining must end.
@@ -40,17 +46,28 @@ pub(crate) enum Command {
     },
 }
 
+/// Offsets to commit, and where the answer goes.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    pub(crate) offsets: Vec<OffsetCommit>,
+    /// The losses that the worker knew of.
+    pub(crate) epoch: u64,
+    pub(crate) reply: SyncSender<Result<(), BrokerError>>,
+}
+
 /// What a worker tells the coordinator.
 #[derive(Debug)]
 pub(crate) enum Report {
     /// Commit these offsets, and answer.
-    Commit(Vec<OffsetCommit>, SyncSender<Result<(), BrokerError>>),
+    Commit(Commit),
     /// The tasks are finished; their effects are stored, these offsets are still to be committed.
     Finished(Vec<OffsetCommit>),
     /// The worker has ended after a stop, with the times that took.
     Stopped(Vec<OffsetCommit>, StopTimes),
-    /// Something failed; the application must stop.
+    /// The worker has ended with an error; the application must stop.
     Failed(RuntimeError),
+    /// The thread of the global tables has ended with an error; the application must stop.
+    GlobalsFailed(RuntimeError),
 }
 
 /// How long the steps of a worker's stop took.
@@ -71,6 +88,8 @@ pub(crate) struct Worker {
     pub(crate) runners: Vec<Runner>,
     /// Tasks that could not be opened because the broker did not answer.
     pub(crate) unopened: Vec<(TaskId, Arc<TaskStatus>)>,
+    /// The losses that were heard of.
+    pub(crate) epoch: u64,
     pub(crate) last_commit: Instant,
     /// When to try again what the broker did not answer.
     pub(crate) retry_at: Option<Instant>,
@@ -79,7 +98,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// The thread's body.
     pub(crate) fn run(mut self) {
-        let outcome = self.work();
+        let outcome = caught("a worker", || self.work());
         if let Err(error) = outcome {
             let _ = self.reports.send(Report::Failed(error));
         }
@@ -108,7 +127,10 @@ impl Worker {
         match command {
             Command::Open(id, status) => self.open(id, status)?,
             Command::Finish(ids) => self.finish(&ids)?,
-            Command::Drop(ids) => self.take(&ids).into_iter().for_each(Runner::close),
+            Command::Drop { ids, epoch } => {
+                self.epoch = epoch;
+                self.take(&ids).into_iter().for_each(Runner::close);
+            }
             Command::Stop { deadline } => {
                 self.stop(deadline)?;
                 return Ok(true);
@@ -171,8 +193,8 @@ impl Worker {
             return Ok(());
         }
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
-        let commits = offsets.into_iter().map(to_commit).collect();
-        if self.reports.send(Report::Commit(commits, reply)).is_err() {
+        let offsets = offsets.into_iter().map(to_commit).collect();
+        if self.reports.send(Report::Commit(Commit { offsets, epoch: self.epoch, reply })).is_err() {
             return Ok(());
         }
         match answer.recv() {
@@ -219,6 +241,16 @@ impl Worker {
         let _ = self.reports.send(Report::Stopped(offsets, times));
         Ok(())
     }
+}
+
+/// Runs the body of a thread. A panic in it, most likely of a user's closure, becomes an error with its words: a thread
+/// that ended silently would leave its tasks at rest and the coordinator waiting for it.
+pub(crate) fn caught<T>(who: &str, body: impl FnOnce() -> Result<T, RuntimeError>) -> Result<T, RuntimeError> {
+    std::panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words");
+        Err(RuntimeError::Stopped { reason: format!("{who} panicked: {words}") })
+    })
 }
 
 fn to_commit((partition, offset): (nowfold_core::names::TopicPartition, i64)) -> OffsetCommit {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nowfold_core::names::TopicPartition;
-use nowfold_core::query::{Lag, ProgressCell, QueryError, Readiness};
+use nowfold_core::query::{Lag, Progress, ProgressCell, QueryError, Readiness};
 use nowfold_core::time::{Timestamp, hours, minutes, seconds};
 use nowfold_operators::chain::ChainConfig;
 use nowfold_operators::feature::{FeatureSet, MapKey, feature};
@@ -211,7 +211,9 @@ fn law_5_stale_answers_say_so() {
     let source = Arc::new(ProgressCell::restoring());
     store.hub.set_sources(vec![source.clone()]);
     assert_eq!((envelope().stale, envelope().source_lag_ms), (true, None));
-    source.update(|progress| progress.lag = Lag::Since(Timestamp::from_millis(NOW - 20)));
+    let at = Timestamp::from_millis;
+    let known = |progress: &mut Progress| (progress.lag, progress.known_at) = (Lag::Since(at(NOW - 20)), at(NOW));
+    source.update(known);
     assert_eq!((envelope().stale, envelope().source_lag_ms), (false, Some(20)));
 }
 

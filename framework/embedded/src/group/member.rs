@@ -26,6 +26,8 @@ pub(crate) struct GroupMember {
     id: MemberId,
     /// The sum of the events handed out.
     owned: BTreeSet<TopicPartition>,
+    /// Whether an event came since it joined.
+    told: bool,
     pending: Pending,
 }
 
@@ -39,7 +41,7 @@ enum Pending {
 
 impl GroupMember {
     pub(super) fn new(group: Arc<Group>, context: Arc<Context>, topics: BTreeSet<TopicName>, id: MemberId) -> Self {
-        Self { group, context, topics, id, owned: BTreeSet::new(), pending: Pending::Nothing }
+        Self { group, context, topics, id, owned: BTreeSet::new(), told: false, pending: Pending::Nothing }
     }
 
     fn wait(&mut self, state: &mut MutexGuard<'_, GroupState>, timeout: Duration) -> Option<MembershipEvent> {
@@ -69,7 +71,9 @@ impl GroupMember {
         if !matches!(self.pending, Pending::Nothing) {
             return None;
         }
-        match state.news(self.id)? {
+        let Some(news) = state.news(self.id) else { return self.on_nothing(state) };
+        self.told = true;
+        match news {
             News::Expelled => self.on_expelled(state),
             News::Revoke(partitions) => {
                 self.pending = Pending::Revoked(partitions.clone());
@@ -80,6 +84,13 @@ impl GroupMember {
                 Some(MembershipEvent::Assigned(partitions.into_iter().collect()))
             }
         }
+    }
+
+    /// A member for which nothing is left hears so once, as from Kafka.
+    fn on_nothing(&mut self, state: &GroupState) -> Option<MembershipEvent> {
+        let idle = !self.told && state.is_idle(self.id);
+        self.told |= idle;
+        idle.then(|| MembershipEvent::Assigned(Vec::new()))
     }
 
     fn on_expelled(&mut self, state: &mut GroupState) -> Option<MembershipEvent> {
@@ -93,6 +104,7 @@ impl GroupMember {
     }
 
     fn rejoin(&mut self, state: &mut GroupState) {
+        self.told = false;
         self.id = state.join(&self.topics, &self.context.topics, self.context.clock.now());
         state.touch(self.id, self.context.clock.now(), true);
         self.group.changed.notify_all();

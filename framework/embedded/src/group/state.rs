@@ -121,6 +121,11 @@ impl GroupState {
         self.members.iter().find(|(_, member)| member.owned.contains(partition)).map(|(id, _)| *id)
     }
 
+    /// Whether the group has no partition for the member.
+    pub(super) fn is_idle(&self, id: MemberId) -> bool {
+        self.members.get(&id).is_some_and(|member| member.target.partitions.is_empty())
+    }
+
     pub(super) fn member_ids(&self) -> Vec<MemberId> {
         self.members.keys().copied().collect()
     }
