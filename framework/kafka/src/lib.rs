@@ -36,6 +36,7 @@ mod owned;
 mod producer;
 mod pump;
 mod reader;
+mod report;
 mod topics;
 
 pub use broker::Kafka;

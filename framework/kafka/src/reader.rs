@@ -13,7 +13,8 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use crate::batch::Notice;
 use crate::broker::Kafka;
 use crate::error;
-use crate::lane::{Lane, Queue, Report};
+use crate::lane::{Lane, Queue};
+use crate::report::Report;
 
 /// How often in a row fetching is started again at a position that the broker refused though its log holds it.
 const RESTARTS: u32 = 3;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use nowfold_core::names::{Offset, TopicPartition};
 use nowfold_kafka::{GroupProtocol, Kafka, KafkaConfig};
@@ -136,6 +137,23 @@ fn deleted_topic_is_reported_to_its_reader() {
     delete_topic(&topic);
     let error = eventually("the reader hears of it", || reader.poll(10, &mut Vec::new()).err());
     assert!(matches!(error, BrokerError::UnknownTopic { .. }), "{error}");
+}
+
+#[test]
+fn what_an_idle_reader_knows_stays_fresh_while_the_broker_answers() {
+    let Some(kafka) = connect() else { return };
+    let topic = topic(&kafka, "fresh", 1);
+    let mut reader = reader(&kafka, &topic, 0, 0);
+    eventually("the end is known", || {
+        reader.poll(1, &mut Vec::new()).unwrap();
+        (reader.known_end() == Some(0)).then_some(())
+    });
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(4) {
+        assert_eq!(reader.poll(1, &mut Vec::new()).unwrap(), 0);
+        assert!(reader.known_age() < Duration::from_secs(3), "{:?}", reader.known_age());
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
 }
 
 #[test]
