@@ -102,7 +102,7 @@ fn expelled_members_come_back_and_every_event_counts_once() {
         if round % 3 == 0 {
             log.faults().expel_all("faulty");
         } else {
-            let at = TopicPartition::new(["clicks", "actions"][round % 2], (round % 4) as i32);
+            let at = TopicPartition::new(["clicks", "actions"][round % 2], i32::try_from(round % 4).unwrap());
             log.faults().expel_owner("faulty", &at);
         }
     }
@@ -115,16 +115,19 @@ fn expelled_members_come_back_and_every_event_counts_once() {
 }
 
 #[test]
-fn an_application_without_partitions_is_not_running_but_waits_for_them_again() {
+fn an_application_that_lost_its_partitions_is_not_running_but_answers_on() {
     let log = log_with(&[("clicks", 4)]);
     let gate = Arc::new(AtomicBool::new(false));
     let closed = gate.clone();
     let broker = Meddler::new(Arc::new(log.clone()), move |inner| Box::new(Gated { inner, closed: closed.clone() }));
     let app = start(broker);
-    log.faults().expel_all("faulty");
+    let truth = send(&log, (0..200).map(click));
+    await_truth(&app, &truth);
     gate.store(true, Ordering::Relaxed);
+    log.faults().expel_all("faulty");
     let state = app.state_cell().wait(PATIENCE, |state| *state == AppState::Rebalancing);
     assert_eq!((state, app.task_ids().len()), (AppState::Rebalancing, 0));
+    await_truth(&app, &truth);
     gate.store(false, Ordering::Relaxed);
     app.await_running(PATIENCE).unwrap();
     app.close().unwrap();

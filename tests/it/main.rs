@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod broker_away;
 mod dependency_rule;
 mod embedded;
 mod faults;
 mod instances;
 mod kill_nine;
 mod meddler;
+mod own_kafka;
 mod pipeline;
 mod poison;
+mod registry_away;
 mod support;

@@ -125,8 +125,11 @@ impl Coordinator {
         metrics::counter!("nowfold_rebalances_total").increment(1);
         match event {
             MembershipEvent::Assigned(partitions) => {
-                self.assigned = true;
                 self.ids(&partitions).into_iter().for_each(|id| self.open(id));
+                if !self.assigned {
+                    (0..self.workers.len()).for_each(|worker| self.command(worker, Command::Withdraw));
+                }
+                self.assigned = true;
             }
             MembershipEvent::Revoked(partitions) => {
                 let ids = self.ids(&partitions);

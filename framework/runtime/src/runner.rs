@@ -83,6 +83,16 @@ impl Runner {
         self.task.id()
     }
 
+    /// Whether all that the task holds follows from topics that are read whole at every start.
+    pub(crate) fn only_keeps_event_logs(&self) -> bool {
+        self.sources.iter().all(|source| source.start == StartPolicy::EventLog) && self.task.changelogs().is_empty()
+    }
+
+    /// Goes on under a new status.
+    pub(crate) fn resumed(self, status: Arc<TaskStatus>) -> Self {
+        Self { status, ..self }
+    }
+
     /// Reads and processes one batch. Returns how many records moved.
     pub(crate) fn step(&mut self, now: Timestamp, batch: usize) -> Result<usize, RuntimeError> {
         if !self.changelogs.is_empty() {

@@ -312,6 +312,7 @@ fn spawn_worker(
         reports,
         outbox,
         runners: Vec::new(),
+        frozen: Vec::new(),
         unopened: Vec::new(),
         epoch: 0,
         last_commit: Instant::now(),

@@ -32,13 +32,15 @@ pub(crate) enum Command {
     Open(TaskId, Arc<TaskStatus>),
     /// Finish a task: store its effects, hand back its offsets, forget it.
     Finish(Vec<TaskId>),
-    /// Forget tasks without storing anything of them.
+    /// Forget tasks without storing anything of them; those that only keep an event log answer on, as of then.
     Drop {
         /// The tasks; those of other workers may be among them.
         ids: Vec<TaskId>,
         /// The number of losses so far, for the commits from here on.
         epoch: u64,
     },
+    /// Others have what was lost and has not been opened again.
+    Withdraw,
     /// Process what is buffered, finish every task, and end.
     Stop {
         /// When draining must end.
@@ -86,6 +88,9 @@ pub(crate) struct Worker {
     pub(crate) reports: Sender<Report>,
     pub(crate) outbox: Outbox,
     pub(crate) runners: Vec<Runner>,
+    /// Lost tasks that go on answering while the group is out of reach, and go on working when they are ours again: what
+    /// they hold follows from their topic alone, whoever has read it meanwhile.
+    pub(crate) frozen: Vec<Runner>,
     /// Tasks that could not be opened because the broker did not answer.
     pub(crate) unopened: Vec<(TaskId, Arc<TaskStatus>)>,
     /// The losses that were heard of.
@@ -102,7 +107,7 @@ impl Worker {
         if let Err(error) = outcome {
             let _ = self.reports.send(Report::Failed(error));
         }
-        self.runners.drain(..).for_each(Runner::close);
+        self.runners.drain(..).chain(self.frozen.drain(..)).for_each(Runner::close);
     }
 
     fn work(&mut self) -> Result<(), RuntimeError> {
@@ -129,8 +134,11 @@ impl Worker {
             Command::Finish(ids) => self.finish(&ids)?,
             Command::Drop { ids, epoch } => {
                 self.epoch = epoch;
-                self.take(&ids).into_iter().for_each(Runner::close);
+                let (frozen, dropped) = self.take(&ids).into_iter().partition(Runner::only_keeps_event_logs);
+                self.frozen.extend::<Vec<_>>(frozen);
+                Vec::into_iter(dropped).for_each(Runner::close);
             }
+            Command::Withdraw => self.frozen.drain(..).for_each(Runner::close),
             Command::Stop { deadline } => {
                 self.stop(deadline)?;
                 return Ok(true);
@@ -140,6 +148,10 @@ impl Worker {
     }
 
     fn open(&mut self, id: TaskId, status: Arc<TaskStatus>) -> Result<(), RuntimeError> {
+        if let Some(at) = self.frozen.iter().position(|runner| runner.id() == id) {
+            self.runners.push(self.frozen.swap_remove(at).resumed(status));
+            return Ok(());
+        }
         let waker = self.signal.waker();
         match Runner::open(&self.around, id, status.clone(), &waker) {
             Ok(runner) => self.runners.push(runner),
