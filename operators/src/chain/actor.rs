@@ -52,6 +52,11 @@ impl ActorState {
         self.n_events
     }
 
+    /// Whether the index of ids, if there is one, knows as many events as there are.
+    pub(crate) fn ids_are_complete(&self) -> bool {
+        self.ids.as_ref().is_none_or(|ids| ids.len() == self.n_events)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.chains.is_empty() && self.undo.is_none()
     }

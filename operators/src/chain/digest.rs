@@ -168,7 +168,11 @@ fn verify_actor(state: &ActorState) -> Result<usize, String> {
             }
         }
     }
-    if n_events == state.n_events() { Ok(n_events) } else { Err("events are miscounted".to_owned()) }
+    if n_events == state.n_events() && state.ids_are_complete() {
+        Ok(n_events)
+    } else {
+        Err("events are miscounted".to_owned())
+    }
 }
 
 fn verify_chain(chain: &Chain) -> Result<(), String> {

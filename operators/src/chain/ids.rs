@@ -18,6 +18,11 @@ impl IdIndex {
         self.times.get(&hash).copied().into_iter().chain(collided)
     }
 
+    /// Events it knows.
+    pub(crate) fn len(&self) -> usize {
+        self.times.len() + self.collided.len()
+    }
+
     pub(crate) fn insert(&mut self, hash: u64, t: i64) {
         if let Some(before) = self.times.insert(hash, t) {
             self.collided.push((hash, before));

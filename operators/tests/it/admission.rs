@@ -1,4 +1,4 @@
-//! The admission rules of SEMANTICS section 3, one by one.
+//! The admission rules of `docs/semantics.md`, section 3, one by one.
 
 use nowfold_core::time::{Timestamp, hours};
 use nowfold_operators::chain::{Admission, ChainConfig, Faults, MissingTime};
@@ -100,6 +100,22 @@ fn a_retraction_is_forgotten_after_retention() {
     assert_eq!(store.chains.actors(), 1);
 }
 
+/// It is kept as long as an event that its log position allows could be admitted: append time plus skew.
+#[test]
+fn a_retraction_is_in_force_until_its_event_would_be_late() {
+    let skew = 5 * 60_000;
+    for (beyond, outcome) in [(0, Admission::Duplicate), (-1, Admission::RetractDropped)] {
+        let mut store = store();
+        store.apply_at(&action(50.0, "a").retract(), 50 * HOUR);
+        let stream_time = 50 * HOUR + skew + 97 * HOUR + beyond;
+        store.apply_at(&Action::new("other", "apply", "x").at_ms(stream_time).id("x"), stream_time);
+        let event = Action::new("m", "apply", "x").at_ms(stream_time).id("a");
+        let first = store.apply_at(&event, stream_time);
+        assert_eq!(first.is_admitted(), beyond == 0, "{first:?}");
+        assert_eq!(store.apply_at(&event, stream_time), outcome);
+    }
+}
+
 #[test]
 fn an_erasure_drops_events_up_to_its_time_wherever_they_stand() {
     let mut store = store();
@@ -190,4 +206,36 @@ fn expired_events_are_pruned_as_time_goes_on() {
     store.apply(&Action::new("late", "apply", "x").at_ms(900 * HOUR).id("x"));
     assert!(store.chains.maintain(usize::MAX));
     assert_eq!((store.chains.len(), store.chains.actors()), (1, 1));
+}
+
+#[test]
+fn digests_tell_different_contents_apart() {
+    let event = || action(99.0, "a").object_attribute("x", Attribute::Int(1));
+    let other_verb = Action { verb: "view".into(), ..event() };
+    let other_object = Action { object: "other".into(), ..event() };
+    let variants = [
+        vec![event()],
+        vec![event().sequence(1)],
+        vec![event().object_attribute("x", Attribute::Int(2))],
+        vec![event().object_attribute("x", Attribute::Float(1.0))],
+        vec![event().actor_attribute("x", Attribute::Int(1))],
+        vec![event().at_ms(99 * HOUR - 1)],
+        vec![event().id("b")],
+        vec![other_verb],
+        vec![other_object],
+        vec![event(), action(99.0, "b")],
+        vec![event(), action(99.0, "c").retract()],
+        vec![event(), erase(50)],
+        vec![event(), action(99.0, "a").retract()],
+        vec![],
+    ];
+    let digest = |actions: &Vec<Action>| {
+        let mut store = store();
+        for action in actions {
+            store.apply(action);
+        }
+        store.chains.digest().hash
+    };
+    let distinct: std::collections::BTreeSet<_> = variants.iter().map(digest).collect();
+    assert_eq!(distinct.len(), variants.len());
 }

@@ -1,5 +1,6 @@
 //! Random logs of actions, small and full of edges, and the features that are asked of them.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use nowfold_core::time::{Timestamp, millisecs, minutes};
@@ -29,15 +30,15 @@ pub(crate) struct Case {
     pub(crate) dim: Option<usize>,
 }
 
-/// Event ids in turn: one that cuts super-blocks, one that cuts blocks, three that do not.
+/// Event ids in turn: one that cuts super-blocks, one that just does not, one that cuts blocks, one that just does not,
+/// and one that is far from it.
 static IDS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let ids = |zeros: std::ops::Range<u32>| {
-        let zeros = move |id: &String| zeros.contains(&hash(id.as_bytes()).trailing_zeros());
-        (0..).map(|n| format!("id-{n}")).filter(zeros)
+    let ids = |zeros: Range<u32>| {
+        let fits = move |id: &String| zeros.contains(&hash(id.as_bytes()).trailing_zeros());
+        (0..).map(|n| format!("id-{n}")).filter(fits)
     };
-    let (mut supers, mut cuts, mut plain) = (ids(12..65), ids(6..12), ids(0..6));
-    let mut five = || [supers.next(), cuts.next(), plain.next(), plain.next(), plain.next()].map(Option::unwrap);
-    (0..160).flat_map(|_| five()).collect()
+    let mut kinds = [ids(12..65), ids(11..12), ids(6..7), ids(5..6), ids(0..5)];
+    (0..160).flat_map(|_| kinds.each_mut().map(|kind| kind.next().unwrap())).collect()
 });
 
 pub(crate) fn config(dim: Option<usize>) -> ChainConfig {
@@ -73,14 +74,41 @@ pub(crate) fn features_over(windows_ms: &[i64]) -> Vec<Feature> {
     ]
 }
 
+/// What a case's actions have in common: a third of the cases put everything into one chain.
+struct Shape {
+    actors: &'static [&'static str],
+    verbs: &'static [&'static str],
+    minutes: u64,
+}
+
+impl Shape {
+    fn random(random: &mut Random) -> Self {
+        if random.one_in(3) {
+            let minutes = *random.pick(&[10, 60, 250]);
+            return Self { actors: &ACTORS[..1], verbs: &VERBS[..1], minutes };
+        }
+        Self { actors: &ACTORS, verbs: &VERBS, minutes: 250 }
+    }
+}
+
+fn n_records(random: &mut Random) -> usize {
+    if random.one_in(200) { 400 } else { random.index(24) + 1 }
+}
+
 /// A case for the oracle: anything may happen.
 pub(crate) fn any(random: &mut Random) -> Case {
-    let n = if random.one_in(200) { 400 } else { random.below(24) + 1 };
+    let (n, shape) = (n_records(random), Shape::random(random));
     let n_ids = if n > 24 { IDS.len() } else { 40 };
-    let mut records = Vec::new();
+    let mut records: Vec<(Action, i64)> = Vec::new();
     for _ in 0..n {
-        let id = &IDS[random.index(n_ids)];
-        let action = any_action(random, id);
+        let mut action = {
+            let id = &IDS[random.index(n_ids)];
+            any_action(random, &shape, id)
+        };
+        if action.op == Op::Retract && !records.is_empty() && random.one_in(2) {
+            let earlier = &random.pick(&records).0;
+            (action.actor, action.event_id) = (earlier.actor.clone(), earlier.event_id.clone());
+        }
         let t = action.timestamp.map_or(0, Timestamp::as_millis);
         let append = match random.below(20) {
             0 => t - SKEW + i64::try_from(random.below(3)).unwrap() - 1,
@@ -97,15 +125,15 @@ pub(crate) fn any(random: &mut Random) -> Case {
 
 /// A case whose records mean the same in any order: an id has one content, and nothing depends on append times.
 pub(crate) fn orderless(random: &mut Random) -> Case {
-    let n = if random.one_in(200) { 400 } else { random.below(24) + 1 };
+    let (n, shape) = (n_records(random), Shape::random(random));
     let append = BASE + 300 * MINUTE;
     let mut records: Vec<(Action, i64)> = Vec::new();
-    for i in 0..usize::try_from(n).unwrap() {
-        let again = (i > 0 && random.one_in(5)).then(|| random.pick(&records).0.clone());
+    for id in &IDS[..n] {
+        let again = (!records.is_empty() && random.one_in(5)).then(|| random.pick(&records).0.clone());
         let action = match again {
             Some(action) if action.op == Op::Act && random.one_in(3) => Action { op: Op::Retract, ..action },
             Some(action) => action,
-            None => any_action(random, &IDS[i]),
+            None => any_action(random, &shape, id),
         };
         records.push((action, append));
     }
@@ -113,10 +141,11 @@ pub(crate) fn orderless(random: &mut Random) -> Case {
     Case { records, questions, dim: Some(2) }
 }
 
-fn any_action(random: &mut Random, id: &str) -> Action {
-    let mut action = Action::new(*random.pick(&ACTORS), *random.pick(&VERBS), format!("o{}", random.below(6))).id(id);
+fn any_action(random: &mut Random, shape: &Shape, id: &str) -> Action {
+    let (actor, verb) = (*random.pick(shape.actors), *random.pick(shape.verbs));
+    let mut action = Action::new(actor, verb, format!("o{}", random.below(6))).id(id);
     let jitter = i64::try_from(random.below(3)).unwrap() - 1;
-    let span = if random.one_in(3) { 10 } else { 250 };
+    let span = if random.one_in(3) { 10 } else { shape.minutes };
     let minute = i64::try_from(random.below(span)).unwrap();
     action.timestamp = Some(Timestamp::from_millis(BASE + minute * MINUTE + jitter));
     action.sequence = random.one_in(2).then(|| i64::try_from(random.below(3)).unwrap());
@@ -133,14 +162,15 @@ fn any_action(random: &mut Random, id: &str) -> Action {
     action
 }
 
+/// Mostly floats, whose sums round; seldom a number so large that nothing else in the sum would show.
 fn price(random: &mut Random) -> Option<Attribute> {
-    Some(match random.below(10) {
-        0..=1 => Attribute::Int(i64::try_from(random.below(100)).unwrap()),
-        2 => Attribute::Int(i64::MAX),
-        3 => Attribute::Text("free".into()),
-        4 => Attribute::Null,
-        5 => Attribute::Float(f64::NAN),
-        6 => return None,
+    Some(match random.below(20) {
+        0..=2 => Attribute::Int(i64::try_from(random.below(100)).unwrap()),
+        3 if random.one_in(10) => Attribute::Int(i64::MAX),
+        4 => Attribute::Text("free".into()),
+        5 => Attribute::Null,
+        6 => Attribute::Float(f64::NAN),
+        7 => return None,
         _ => Attribute::Float(random.float()),
     })
 }
