@@ -400,3 +400,73 @@ fn the_newest_record_of_a_key_stays_the_last_when_an_older_one_is_sent_again() {
     assert_eq!(last, [995, 996, 997, 998, 999]);
     app.close().unwrap();
 }
+
+#[test]
+fn a_panic_while_tasks_are_handed_over_ends_the_wait_for_them() {
+    let log = log_with(&[("clicks", 4)]);
+    let gate = Arc::new(AtomicU32::new(0));
+    let (entered, app) = (gate.clone(), StreamsBuilder::new("faulty"));
+    app.stream("clicks", Json::<(), Click>::new())
+        .map_values("stuck", move |(), click: Click| {
+            entered.store(1, Ordering::Relaxed);
+            while entered.load(Ordering::Relaxed) < 2 {
+                std::thread::yield_now();
+            }
+            panic!("the mapping gives up on {}", click.member)
+        })
+        .for_each("never", |(), ()| {});
+    let stuck = start_on(Arc::new(log.clone()), app.build().unwrap(), config());
+    stuck.await_running(PATIENCE).unwrap();
+    send(&log, [click(0)]);
+    until(PATIENCE, || "not mapped".into(), || gate.load(Ordering::Relaxed) == 1);
+    let group = Broker::join(&log, "faulty", &["clicks".into()]).unwrap();
+    gate.store(2, Ordering::Relaxed);
+    let state = stuck.state_cell().wait(PATIENCE, AppState::is_final);
+    assert!(matches!(&state, AppState::Failed { reason } if reason.contains("gives up")), "{state}");
+    assert!(stuck.close().is_err());
+    group.leave(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_close_at_any_moment_of_the_start_keeps_what_was_there() {
+    let log = log_with(&[("clicks", 4)]);
+    let truth = send(&log, (0..5_000).map(click));
+    for i in 0..30_u64 {
+        let app = start_on(Arc::new(log.clone()), topology(), config());
+        app.state_cell().wait(Duration::from_millis(i * 2), |state| *state == AppState::Running);
+        if i % 2 == 0 {
+            app.close().unwrap();
+        }
+    }
+    let app = start(Arc::new(log.clone()));
+    await_truth(&app, &truth);
+    app.close().unwrap();
+    let total: i64 = (0..4).map(|p| committed(&log, "clicks", p)).sum();
+    assert_eq!(total, 5_000);
+}
+
+#[test]
+fn topics_with_different_numbers_of_partitions_meet_in_one_task() {
+    let log = log_with(&[("clicks", 6), ("few", 2)]);
+    let app = StreamsBuilder::new("faulty");
+    let few = app.stream("few", Json::<(), Click>::new());
+    app.stream("clicks", Json::<(), Click>::new())
+        .merge("both", few)
+        .to_actions("standardize", |(), c| Action::new(c.member, c.kind, c.job).at_ms(c.at_ms))
+        .through("actions")
+        .materialize(Actions::named("activity").features([feature("all").count().within(hours(96))]));
+    let config = RuntimeConfig { n_workers: 16, ..config() };
+    let app = start_on(Arc::new(log.clone()), app.build().unwrap(), config);
+    app.await_running(PATIENCE).unwrap();
+    let mut truth = send(&log, (0..500).map(click));
+    let mut producer = Producer::open(&log, &SerdeEnv::default(), "few", Json::<String, Click>::new()).unwrap();
+    for click in (0..300).map(click) {
+        producer.send(&click.member, &click, SystemClock.now()).unwrap();
+        *truth.entry(click.member).or_default() += 1;
+    }
+    producer.flush(PATIENCE).unwrap();
+    await_truth(&app, &truth);
+    app.close().unwrap();
+    let total: i64 = (0..2).map(|p| committed(&log, "few", p)).sum();
+    assert_eq!(total, 300);
+}
