@@ -101,9 +101,10 @@ fn waiting_member_is_alive_however_far_the_clock_moves() {
     // The second look at the clock can only come from inside the waiting.
     clock.wait_for_reads(2);
     let mut second = join(&log);
+    assert_eq!(second.poll(NOW).unwrap(), Some(MembershipEvent::Assigned(Vec::new())));
     for _ in 0..5 {
         clock.advance(3_600_000);
-        assert_eq!(second.poll(Duration::from_millis(25)).unwrap(), None);
+        assert_eq!(second.poll(Duration::from_millis(25)).unwrap(), None, "it has heard that nothing is left for it");
         log.maintain(nowfold_core::time::Clock::now(&*clock));
     }
     assert!(!waiter.is_finished(), "nothing happened to it");
@@ -112,10 +113,23 @@ fn waiting_member_is_alive_however_far_the_clock_moves() {
     assert_eq!(event, Some(MembershipEvent::Lost(partitions([0]))), "expulsion wakes it");
 }
 
+/// As from Kafka: an application without partitions must not wait for ever to hear that it has none.
+#[test]
+fn member_for_which_nothing_is_left_hears_so_once_each_time_it_joins() {
+    let (log, _) = log();
+    let mut member = join(&log);
+    for _ in 0..2 {
+        assert_eq!(member.poll(NOW).unwrap(), Some(MembershipEvent::Assigned(Vec::new())));
+        assert_eq!(member.poll(NOW).unwrap(), None);
+        assert!(log.faults().expel_all("g"));
+    }
+}
+
 #[test]
 fn new_topic_is_given_to_those_who_wait_for_it() {
     let (log, _) = log();
     let mut member = join(&log);
+    assert_eq!(member.poll(NOW).unwrap(), Some(MembershipEvent::Assigned(Vec::new())));
     assert_eq!(member.poll(NOW).unwrap(), None);
     let waiter = std::thread::spawn(move || member.poll(Duration::from_secs(60)).unwrap());
     create(&log, "t", 3, &[]);
