@@ -173,3 +173,21 @@ fn what_joins_late_can_only_be_summed_or_averaged() {
     let error = app.build().unwrap_err().to_string();
     assert!(error.contains("joins late"), "{error}");
 }
+
+#[test]
+fn a_late_vector_of_another_dimension_matters_in_its_own_window_only() {
+    let driver = TestDriver::new(both_ways()).starting_at(Timestamp::from_millis(h(100)));
+    let jobs = driver.input("jobs", Json::<String, Job>::new());
+    for (id, embedding) in [("flat", vec![1.0, 2.0]), ("deep", vec![3.0, 4.0, 5.0])] {
+        let job = Job { title: String::new(), embedding };
+        jobs.pipe(id.to_owned(), job, Timestamp::from_millis(h(100))).unwrap();
+    }
+    let clicks = driver.input("clicks", Json::<Option<String>, Click>::new());
+    for (kind, job, at) in [("apply", "flat", h(50)), ("view", "deep", h(100))] {
+        clicks.pipe(Some("m".to_owned()), Click::new("m", kind, job, at), Timestamp::from_millis(at)).unwrap();
+    }
+    let features = Features::new(driver.hub(), driver.clock(), "activity");
+    let alone = features.query("m").adhoc(feature("joined").mean("object.joined").within(hours(1))).get().unwrap();
+    assert_eq!(alone.vector("joined").unwrap(), Some(&[3.0, 4.0, 5.0][..]));
+    assert_eq!(features.of("m").unwrap().window("joined", "1h").unwrap(), alone.window("joined", "1h").unwrap());
+}

@@ -41,34 +41,38 @@ impl fmt::Debug for LateJoin {
 pub(crate) struct LateCells<'a> {
     join: &'a LateJoin,
     name: &'a str,
-    /// The dimension of the first vector that was found; others are left out.
-    dim: Option<usize>,
+    /// The dimension of the first vector that was found in each window; others are left out of it.
+    dims: HashMap<usize, usize>,
     seen: HashMap<&'a str, Option<Cell>>,
 }
 
 impl<'a> LateCells<'a> {
     pub(crate) fn new(join: &'a LateJoin, name: &'a str) -> Self {
-        Self { join, name, dim: None, seen: HashMap::new() }
+        Self { join, name, dims: HashMap::new(), seen: HashMap::new() }
     }
 
-    /// The object's attribute, if it has one that can be summed.
-    pub(crate) fn get(&mut self, object: &'a str) -> Option<&Cell> {
+    /// The object's attribute, if it has one that can be summed in the window with this number.
+    pub(crate) fn get(&mut self, object: &'a str, window: usize) -> Option<&Cell> {
         if !self.seen.contains_key(object) {
             let cell = self.look_up(object);
             self.seen.insert(object, cell);
         }
-        self.seen.get(object).and_then(Option::as_ref)
+        let cell = self.seen.get(object).and_then(Option::as_ref)?;
+        match cell {
+            Cell::Vector(vector) => {
+                let n = vector.values().len();
+                (*self.dims.entry(window).or_insert(n) == n).then_some(cell)
+            }
+            _ => Some(cell),
+        }
     }
 
-    fn look_up(&mut self, object: &str) -> Option<Cell> {
+    fn look_up(&self, object: &str) -> Option<Cell> {
         let attributes = (self.join.lookup)(object)?;
         match attributes.get(self.name)? {
             Attribute::Int(value) => Some(Cell::Int(*value)),
             Attribute::Float(value) if value.is_finite() => Some(Cell::Float(*value)),
-            Attribute::Vector(vector) if is_usable(vector) => {
-                let dim = *self.dim.get_or_insert(vector.len());
-                (dim == vector.len()).then(|| Cell::vector(vector.clone()))
-            }
+            Attribute::Vector(vector) if is_usable(vector) => Some(Cell::vector(vector.clone())),
             _ => None,
         }
     }

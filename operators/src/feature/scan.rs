@@ -98,13 +98,13 @@ impl<'a> Scan<'a> {
     /// events, block by block, newest first.
     pub(crate) fn sum_late(&self, cells: &mut LateCells<'a>, planned: &PlannedSum, sums: &mut Vec<ColumnSum>) {
         sums.clear();
-        for edge in planned.edges.iter().filter_map(|edge| self.edges.get(*edge)) {
+        for (number_of_window, edge) in planned.edges.iter().filter_map(|edge| Some((*edge, self.edges.get(*edge)?))) {
             let mut window = ColumnSum::default();
             let blocks = self.chain.blocks().iter().enumerate().take(self.upper.block + 1).skip(edge.lower.block);
             for (number, block) in blocks.rev() {
                 let from = if number == edge.lower.block { edge.lower.index } else { 0 };
                 let to = if number == self.upper.block { self.upper.index } else { block.len() };
-                window.merge(&late_sum(block, from..to, cells));
+                window.merge(&late_sum(block, from..to, cells, number_of_window));
             }
             sums.push(window);
         }
@@ -167,10 +167,10 @@ impl<'a> Scan<'a> {
 }
 
 /// The sum over some events of a block, in order.
-fn late_sum<'a>(block: &'a Block, events: Range<usize>, cells: &mut LateCells<'a>) -> ColumnSum {
+fn late_sum<'a>(block: &'a Block, events: Range<usize>, cells: &mut LateCells<'a>, window: usize) -> ColumnSum {
     let mut sum = ColumnSum::default();
     for (key, row) in block.keys().iter().zip(block.rows()).take(events.end).skip(events.start) {
-        if let Some(cell) = cells.get(&row.object) {
+        if let Some(cell) = cells.get(&row.object, window) {
             sum.add(key.t, cell);
         }
     }
