@@ -13,6 +13,7 @@ use nowfold::core::names::{Offset, TopicName, TopicPartition};
 use nowfold::core::serde::SerdeEnv;
 use nowfold::kafka::{Kafka, KafkaConfig};
 use nowfold::operators::Features;
+use nowfold::operators::position::Position;
 use nowfold::prelude::*;
 use nowfold::runtime::broker::{
     Broker, BrokerError, Committed, PartitionReader, Producer as Appender, TopicInfo, TopicSpec, Waker, Watermarks,
@@ -76,12 +77,24 @@ fn kill_9_between_flush_and_commit_counts_every_event_once() {
     }
     let app = start(Arc::new(kafka.clone()), &prefix);
     app.await_running(Duration::from_secs(90)).unwrap();
-    let features = Features::new(app.hub(), app.clock(), "activity");
-    let counts = truth.keys().map(|member| (member.clone(), features.of(member).unwrap().count("all").unwrap()));
+    let features = Features::new(app.hub(), app.clock(), "activity").pausing_with(Arc::new(std::thread::sleep));
+    let all = actions_end(&kafka, &prefix);
+    let count = |member: &String| {
+        let query = features.query(member).at_least(&all).wait_up_to(Duration::from_secs(30));
+        query.select(["all"]).get().unwrap().count("all").unwrap()
+    };
+    let counts = truth.keys().map(|member| (member.clone(), count(member)));
     assert_eq!(counts.collect::<BTreeMap<_, _>>(), truth);
     let stored: i64 = (0..4).map(|p| end(&kafka, &format!("{prefix}-actions"), p)).sum();
     assert!(stored > N_CLICKS as i64, "the kills made some events go out twice: {stored} records");
     app.close().unwrap();
+}
+
+/// The last action of each partition. All clicks are mapped by now: the application runs, so their offsets are committed.
+fn actions_end(kafka: &Kafka, prefix: &str) -> Position {
+    let topic = format!("{prefix}-actions");
+    let ends = (0..4).map(|p| (TopicPartition::new(topic.as_str(), p), end(kafka, &topic, p) - 1));
+    ends.fold(Position::new(), |position, (partition, last)| position.with(partition, last))
 }
 
 fn end(kafka: &Kafka, topic: &str, partition: i32) -> Offset {
