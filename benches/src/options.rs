@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use nowfold::runtime::RuntimeConfig;
@@ -26,6 +28,9 @@ pub(crate) struct Options {
     /// Worker threads of nowfold; without it nowfold's own default.
     #[arg(long)]
     pub(crate) workers: Option<usize>,
+    /// Milliseconds between nowfold's commits; without it nowfold's own default.
+    #[arg(long)]
+    pub(crate) commit_ms: Option<u64>,
     /// Runs this pass in this process; used by the program itself, once per pass.
     #[arg(long, value_enum, hide = true)]
     pub(crate) pass: Option<Pass>,
@@ -109,7 +114,8 @@ impl Options {
     /// nowfold's settings: its defaults, but for what the command line says.
     pub(crate) fn runtime(&self) -> RuntimeConfig {
         let default = RuntimeConfig::default();
-        RuntimeConfig { n_workers: self.workers.unwrap_or(default.n_workers), ..default }
+        let commit_interval = self.commit_ms.map_or(default.commit_interval, Duration::from_millis);
+        RuntimeConfig { n_workers: self.workers.unwrap_or(default.n_workers), commit_interval, ..default }
     }
 
     /// The arguments that make a process of its own run `pass`.
@@ -123,9 +129,11 @@ impl Options {
         .into_iter()
         .flat_map(|(name, value)| [name.to_owned(), value])
         .collect();
-        let workers = self.workers.map(|n| ("--workers", n));
-        for (name, n) in workers.into_iter().chain(round.map(|n| ("--round", n))) {
-            arguments.extend([name.to_owned(), n.to_string()]);
+        let workers = self.workers.map(|n| ("--workers", n.to_string()));
+        let commits = self.commit_ms.map(|ms| ("--commit-ms", ms.to_string()));
+        let round = round.map(|n| ("--round", n.to_string()));
+        for (name, value) in [workers, commits, round].into_iter().flatten() {
+            arguments.extend([name.to_owned(), value]);
         }
         arguments
     }
@@ -148,12 +156,13 @@ mod tests {
     #[test]
     fn a_pass_gets_all_that_matters_to_it() {
         let options =
-            Options::parse_from(["benches", "--only", "w1", "--records", "5", "--seed", "7", "--workers", "3"]);
+            Options::parse_from("benches --only w1 --records 5 --seed 7 --workers 3 --commit-ms 9".split(' '));
         assert!(options.wants(Only::W1) && !options.wants(Only::Query));
         let arguments = options.arguments(Pass::W0d, Some(2));
         let child = Options::parse_from(std::iter::once("benches".to_owned()).chain(arguments));
         assert_eq!((child.pass, child.round), (Some(Pass::W0d), Some(2)));
         assert_eq!((child.records, child.seed, child.seconds, child.workers), (5, 7, 10, Some(3)));
+        assert_eq!(child.runtime().commit_interval, Duration::from_millis(9));
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Measurement {
             peak_rss_bytes: peak_rss_bytes()?,
             seed,
             figures: Map::new(),
-            settings: Map::new(),
+            settings: preloaded(),
             notes: Vec::new(),
         })
     }
@@ -81,6 +81,18 @@ impl Measurement {
         println!("{}", serde_json::to_string(&self)?);
         Ok(())
     }
+}
+
+/// Libraries that stand in for the system's, such as another allocator, decide much of what is measured.
+fn preloaded() -> Map<String, Value> {
+    let libraries = std::env::var("LD_PRELOAD").ok().filter(|libraries| !libraries.is_empty());
+    libraries.into_iter().map(|libraries| ("preloaded".to_owned(), Value::from(file_names(&libraries)))).collect()
+}
+
+/// The libraries of `LD_PRELOAD` without their directories.
+fn file_names(libraries: &str) -> Vec<String> {
+    let paths = libraries.split([':', ' ']).filter(|path| !path.is_empty());
+    paths.map(|path| path.rsplit('/').next().unwrap_or(path).to_owned()).collect()
 }
 
 /// A ratio within one run, over its rounds.
@@ -135,6 +147,11 @@ mod tests {
         assert_eq!(ratio(&[0.5, 0.25, 1.0]), Some((0.5, 0.25, 1.0)));
         assert_eq!(ratio(&[0.5, 1.0]), Some((0.75, 0.5, 1.0)));
         assert_eq!(ratio(&[]), None);
+    }
+
+    #[test]
+    fn names_preloaded_libraries_without_their_places() {
+        assert_eq!(file_names("/usr/lib/libjemalloc.so.2:libm.so.6"), ["libjemalloc.so.2", "libm.so.6"]);
     }
 
     #[test]

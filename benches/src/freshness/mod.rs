@@ -58,5 +58,8 @@ fn measure(name: &'static str, place: &Place, topic: &str, options: &Options) ->
     let line = Measurement::new(name, sent, spent, options.seed)?;
     let line = line.figure("fresh_ns", seen.fresh.percentiles())?.figure("due_ns", seen.due.percentiles())?;
     let line = line.figure("look_ns", seen.look.percentiles())?.setting("records_per_s", RATE)?;
-    Ok(line.setting("workers", options.runtime().n_workers)?.note("cpu_s holds the loader and the watcher as well"))
+    Ok(line
+        .setting("workers", options.runtime().n_workers)?
+        .setting("commit_ms", options.runtime().commit_interval.as_millis())?
+        .note("cpu_s holds the loader and the watcher as well"))
 }

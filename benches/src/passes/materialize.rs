@@ -49,6 +49,9 @@ fn measured(name: &'static str, app: Streams, spent: Spent, world: &World, optio
     drop(stores);
     app.close()?;
     let line = line.figure("store_bytes", store_bytes)?.figure("actors", n_actors)?;
-    let line = line.figure("actors_checked", n_checked)?.setting("workers", options.runtime().n_workers)?;
+    let line = line
+        .figure("actors_checked", n_checked)?
+        .setting("workers", options.runtime().n_workers)?
+        .setting("commit_ms", options.runtime().commit_interval.as_millis())?;
     Ok(line.note_if_short())
 }

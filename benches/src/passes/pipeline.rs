@@ -66,7 +66,10 @@ fn run(name: &'static str, place: &Place, world: &World, app: &str, options: &Op
 
 fn describe(line: Measurement, start: Spent, n_checked: usize, options: &Options) -> Result<Measurement> {
     let line = line.figure("start_cpu_s", start.cpu.as_secs_f64())?.figure("actors_checked", n_checked)?;
-    Ok(line.setting("workers", options.runtime().n_workers)?.note_if_short())
+    Ok(line
+        .setting("workers", options.runtime().n_workers)?
+        .setting("commit_ms", options.runtime().commit_interval.as_millis())?
+        .note_if_short())
 }
 
 fn await_events(app: &Streams, n: u64) -> Result<()> {
