@@ -69,9 +69,7 @@ fn adopt(server: &dyn Server, home: &Home, port: Option<u16>, state: State) -> R
     wait_ready(server, home, &state, None).with_context(|| {
         format!("{name} runs (pid {}) but does not answer; try: cargo xtask {name} stop", state.pid)
     })?;
-    if !state.ready {
-        settle(server, home, &state)?;
-    }
+    remember_ready(home, &state)?;
     eprintln!("{name}: running already (pid {})", state.pid);
     Ok(Started::Already(state.address))
 }
@@ -91,23 +89,27 @@ fn launch(server: &dyn Server, home: &Home, port: Option<u16>) -> Result<Started
         home.forget()?;
         return Err(error);
     }
-    settle(server, home, &state)?;
+    remember_ready(home, &state)?;
     eprintln!("{name}: ready after {:.1} s", started.elapsed().as_secs_f64());
     Ok(Started::Now(state.address))
 }
 
-/// What is left to do once a new server answers.
-fn settle(server: &dyn Server, home: &Home, state: &State) -> Result<()> {
-    server.configure(&state.address)?;
-    home.remember(&State { ready: true, ..state.clone() })
+fn remember_ready(home: &Home, state: &State) -> Result<()> {
+    if state.ready { Ok(()) } else { home.remember(&State { ready: true, ..state.clone() }) }
 }
 
-/// Asks until the server answers. A child that ended is noticed at once.
+/// Asks the server, and sets up a new one. A server that has just begun to listen may still drop either request.
+fn make_ready(server: &dyn Server, state: &State) -> Result<()> {
+    server.probe(&state.address)?;
+    if state.ready { Ok(()) } else { server.configure(&state.address) }
+}
+
+/// Tries until the server is ready. A child that ended is noticed at once.
 fn wait_ready(server: &dyn Server, home: &Home, state: &State, mut child: Option<&mut Child>) -> Result<()> {
     let (name, started) = (server.name(), Instant::now());
     let mut reported = started;
     loop {
-        let Err(error) = server.probe(&state.address) else { return Ok(()) };
+        let Err(error) = make_ready(server, state) else { return Ok(()) };
         if let Some(status) = child.as_mut().map(|child| child.try_wait()).transpose()?.flatten() {
             bail!("{name} ended ({status}) before it was ready; {}", log_tail(home));
         }
@@ -151,4 +153,54 @@ pub(crate) fn stop(server: &dyn Server, wipe: bool) -> Result<()> {
         eprintln!("{name}: data and logs removed");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// Answers at once, but drops the first attempts to set it up.
+    #[derive(Debug, Default)]
+    struct Sleepy(AtomicU32);
+
+    impl Server for Sleepy {
+        fn name(&self) -> &'static str {
+            "sleepy"
+        }
+
+        fn address_variable(&self) -> &'static str {
+            "SLEEPY"
+        }
+
+        fn default_port(&self) -> u16 {
+            1
+        }
+
+        fn address(&self, port: u16) -> String {
+            port.to_string()
+        }
+
+        fn command(&self, _: &Home, _: u16) -> Result<std::process::Command> {
+            bail!("it is not started in this test")
+        }
+
+        fn probe(&self, _: &str) -> Result<()> {
+            Ok(())
+        }
+
+        fn configure(&self, _: &str) -> Result<()> {
+            ensure!(self.0.fetch_add(1, Ordering::SeqCst) >= 2, "the connection was dropped");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_server_that_drops_its_first_settings_is_asked_again() {
+        let (server, home) = (Sleepy::default(), Home::of("sleepy"));
+        let state = State { pid: std::process::id(), port: 1, address: "1".to_owned(), ready: false };
+        wait_ready(&server, &home, &state, None).unwrap();
+        assert_eq!(server.0.load(Ordering::SeqCst), 3);
+    }
 }

@@ -86,11 +86,19 @@ pub(crate) fn http(method: &str, url: &str, body: &str) -> Result<String> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).with_context(|| no_answer(host))?;
     let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").context("the answer is not HTTP")?;
+    let (head, body) = answer.split_once("\r\n\r\n").with_context(|| not_http(&answer))?;
     match head.split(' ').nth(1) {
         Some("200") => Ok(body.to_owned()),
         _ => bail!("{method} {url} answered: {}", head.lines().next().unwrap_or_default()),
     }
+}
+
+fn not_http(answer: &str) -> String {
+    format!(
+        "the answer is not HTTP: {} bytes, beginning {:?}",
+        answer.len(),
+        answer.chars().take(80).collect::<String>()
+    )
 }
 
 fn no_answer(host: &str) -> String {
