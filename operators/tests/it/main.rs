@@ -9,5 +9,7 @@ mod envelope;
 mod expect;
 mod golden;
 mod laws;
+mod never_partial;
 mod oracle;
+mod read_your_writes;
 mod support;

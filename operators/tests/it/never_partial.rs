@@ -1,0 +1,230 @@
+//! Law 5 of `docs/semantics.md`, section 8, on random logs: what an answer lacks, it says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nowfold_core::query::{Lag, Progress, ProgressCell, QueryError, Readiness};
+use nowfold_core::time::{Timestamp, millisecs, minutes};
+use nowfold_operators::answer::{ActionsAnswer, Answer, Envelope};
+use nowfold_operators::feature::{FeatureValue, feature};
+use nowfold_schemas::action::{Action, Op};
+
+use crate::cases::{self, BASE, Case, MINUTE, RETENTION, SKEW, TOPIC_RETENTION, WINDOWS};
+use crate::expect::expected;
+use crate::laws::{same, shown};
+use crate::oracle::Oracle;
+use crate::support::{Random, Store, n_cases};
+
+/// Whether a case had anything to tell.
+type Outcome = Result<bool, String>;
+
+/// Runs a property on random numbers, and says which ones it failed on. One case in a hundred at least must tell something.
+fn run(n: u64, suite: u64, property: fn(&mut Random) -> Outcome) {
+    let case =
+        |number| property(&mut Random(suite << 40 | number)).unwrap_or_else(|error| panic!("case {number}: {error}"));
+    let n_telling = (0..n).filter(|number| case(*number)).count() as u64;
+    assert!(n_telling > n / 100, "only {n_telling} of {n} cases tell anything");
+}
+
+/// A log as a broker appends it: append times only grow, an id has one content, and an undo comes after what it undoes.
+fn appended_in_order(random: &mut Random) -> Case {
+    let mut case = cases::orderless(random);
+    let mut append = BASE;
+    for number in 0..case.records.len() {
+        append += i64::try_from(random.below(20)).unwrap() * MINUTE / 2;
+        let before = i64::try_from(random.below(90)).unwrap() * MINUTE;
+        let t = if random.one_in(10) { append + SKEW - before / 90 + MINUTE / 60 } else { append - before };
+        let earlier = number.checked_sub(1).map(|last| case.records[random.index(last + 1)].0.clone());
+        let (action, at) = &mut case.records[number];
+        let is_new = *at > BASE;
+        if let (true, Some(earlier)) = (random.one_in(6), earlier) {
+            *action = if random.one_in(2) { Action { op: Op::Retract, ..earlier } } else { earlier };
+        } else if is_new {
+            *action = Action {
+                timestamp: Some(Timestamp::from_millis(t)),
+                event_id: format!("e{number}").into(),
+                ..action.clone()
+            };
+        }
+        *at = append;
+    }
+    case
+}
+
+/// The broker has deleted the first part of the log: an answer that calls itself complete is the one of the whole log.
+fn knows_what_it_has_lost(random: &mut Random) -> Outcome {
+    let case = appended_in_order(random);
+    let n_lost = random.index(case.records.len());
+    let mut store = Store::new(&cases::config(case.dim), cases::features());
+    let mut whole = Oracle::new(RETENTION, SKEW, TOPIC_RETENTION, case.dim);
+    case.records.iter().for_each(|(action, append)| {
+        whole.apply(action, *append);
+    });
+    case.records[n_lost..].iter().for_each(|(action, append)| {
+        store.apply_at(action, *append);
+    });
+    let log_floor = if n_lost == 0 { i64::MIN } else { case.records[n_lost].1 + SKEW };
+    store.progress.update(|progress| progress.log_floor = Timestamp::from_millis(log_floor));
+    let mut tells = false;
+    for (actor, _) in &case.questions {
+        let q = BASE + i64::try_from(random.below(400)).unwrap() * MINUTE;
+        let answer = ask(&store, actor, q)?;
+        let floor = log_floor.max(store.chains.stream_time().as_millis().saturating_sub(RETENTION));
+        let complete = WINDOWS.iter().all(|window| q - window >= floor);
+        same("complete", &answer.envelope.complete, &complete)?;
+        if complete {
+            same(&format!("complete answer as of {q}"), &shown(&answer), &expected(&whole, actor, q)?)?;
+            tells |= n_lost > 0 && answer.used("n").unwrap() > 0;
+        }
+    }
+    Ok(tells)
+}
+
+fn ask(store: &Store, actor: &str, q: i64) -> Result<Answer, String> {
+    store.features.query(actor).as_of(Timestamp::from_millis(q)).get().map_err(|error| error.to_string())
+}
+
+/// A progress as a worker may have left it.
+fn any_progress(random: &mut Random, now: i64) -> Progress {
+    let lag = match random.below(3) {
+        0 => Lag::Unknown,
+        1 => Lag::None,
+        _ => Lag::Since(Timestamp::from_millis(now - i64::try_from(random.below(5_000)).unwrap() + 500)),
+    };
+    let restoring = Readiness::Restoring { done: random.below(10), total: 10 };
+    Progress {
+        readiness: if random.one_in(3) { restoring } else { Readiness::Running },
+        applied: None,
+        lag,
+        known_at: Timestamp::from_millis(now - [0, 1, 1_999, 2_000, 2_001, 60_000][random.index(6)]),
+        log_floor: Timestamp::MIN,
+    }
+}
+
+/// Milliseconds behind, and whether that is not known or no longer.
+fn behind(progress: &Progress, now: i64) -> (Option<i64>, bool) {
+    let lag = match progress.lag {
+        Lag::Unknown => None,
+        Lag::None => Some(0),
+        Lag::Since(first) => Some((now - first.as_millis()).max(0)),
+    };
+    (lag, lag.is_none() || now - progress.known_at.as_millis() > 2_000)
+}
+
+/// Whatever the store and its sources know of their lag: the answer says it, or there is none.
+fn says_how_far_behind_it_is(random: &mut Random) -> Outcome {
+    let now = BASE + 1_000 * MINUTE;
+    let store = Store::new(&cases::config(None), cases::features());
+    store.clock.set(now);
+    let (own, fed) = (any_progress(random, now), (0..random.index(3)).map(|_| any_progress(random, now)));
+    let fed: Vec<_> = fed.collect();
+    store.progress.update(|progress| *progress = own);
+    store.hub.set_sources(fed.iter().map(cell).collect());
+    let max_lag = random.one_in(2).then(|| millisecs(random.below(5_000)));
+    let query = max_lag.iter().fold(store.features.query("a"), |query, max| query.allow_stale(*max));
+    let (lag, is_stale) = behind(&own, now);
+    let restoring = own.readiness != Readiness::Running;
+    let allowed = lag.zip(max_lag).is_some_and(|(lag, max)| millisecs(lag.unsigned_abs()) <= max);
+    let envelope = match query.get() {
+        Ok(answer) => answer.envelope,
+        Err(QueryError::Restoring { .. }) => {
+            return same("a refusal", &(restoring, allowed), &(true, false)).map(|()| true);
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    let sources: Option<Vec<_>> = fed.iter().map(|progress| fresh_lag(progress, now)).collect();
+    let source_lag = sources.map(|lags| lags.into_iter().max().unwrap_or(0));
+    same("an answer while restoring", &(restoring && !allowed), &false)?;
+    let Envelope { stale, lag_ms, source_lag_ms, .. } = envelope;
+    let expected = (restoring || is_stale || source_lag.is_none(), lag, source_lag);
+    same("stale, lag, source lag", &(stale, lag_ms, source_lag_ms), &expected).map(|()| true)
+}
+
+fn fresh_lag(progress: &Progress, now: i64) -> Option<i64> {
+    match behind(progress, now) {
+        (lag, false) => lag,
+        _ => None,
+    }
+}
+
+fn cell(progress: &Progress) -> Arc<ProgressCell> {
+    let cell = ProgressCell::restoring();
+    cell.update(|at| *at = *progress);
+    Arc::new(cell)
+}
+
+/// Rows beyond the limit, and distinct values beyond those that are counted one by one.
+fn says_what_it_cuts_or_estimates(random: &mut Random) -> Outcome {
+    let case = cases::any(random);
+    let mut store = Store::new(&cases::config(case.dim), []);
+    let mut oracle = Oracle::new(RETENTION, SKEW, TOPIC_RETENTION, case.dim);
+    for (action, append) in &case.records {
+        store.apply_at(action, *append);
+        oracle.apply(action, *append);
+    }
+    let mut tells = false;
+    for (actor, q) in &case.questions {
+        let window = WINDOWS[random.index(WINDOWS.len())];
+        let events = oracle.window(actor, None, q - window, *q);
+        let (limit, cap) = (random.index(5) + 1, random.index(4) + 1);
+        let length = millisecs(window.unsigned_abs());
+        let listed = store.features.actions(actor).within(length).limit(limit).as_of(Timestamp::from_millis(*q));
+        let listed = listed.get().map_err(|error| error.to_string())?;
+        let ids: Vec<_> = events.iter().rev().take(limit).map(|event| event.action.event_id.to_string()).collect();
+        same("actions listed", &ids_of(&listed), &ids)?;
+        let said = (listed.matched, listed.envelope.truncated);
+        same("matched, truncated", &said, &(events.len() as u64, events.len() > limit))?;
+        let mut objects: Vec<_> = events.iter().map(|event| event.action.object.to_string()).collect();
+        objects.sort_unstable();
+        objects.dedup();
+        estimate(&store, actor, *q, length, cap, objects.len() as f64)?;
+        tells |= events.len() > limit || objects.len() > cap;
+    }
+    Ok(tells)
+}
+
+fn ids_of(listed: &ActionsAnswer) -> Vec<String> {
+    listed.actions.iter().map(|row| row.event_id.to_string()).collect()
+}
+
+fn estimate(store: &Store, actor: &str, q: i64, length: Duration, cap: usize, n: f64) -> Result<(), String> {
+    let distinct = feature("objects").distinct_count("object").cap(cap).within(length);
+    let query = store.features.query(actor).adhoc(distinct).as_of(Timestamp::from_millis(q));
+    let answer = query.get().map_err(|error| error.to_string())?;
+    let result = &answer.features[0].windows[0];
+    let value = match result.value {
+        FeatureValue::Count(n) => n as f64,
+        FeatureValue::Float(x) => x,
+        ref other => return Err(format!("{other:?} is no number")),
+    };
+    same("exactness", &(result.error_bound > 0.0), &(n > cap as f64))?;
+    if (value - n).abs() > n * result.error_bound {
+        return Err(format!("{value} of {n} is beyond the bound {}", result.error_bound));
+    }
+    Ok(())
+}
+
+#[test]
+fn law_5_an_answer_called_complete_is_that_of_the_whole_log() {
+    run(n_cases(20_000), 6, knows_what_it_has_lost);
+}
+
+#[test]
+fn law_5_an_answer_states_its_lag_or_calls_itself_stale() {
+    run(n_cases(20_000), 7, says_how_far_behind_it_is);
+}
+
+#[test]
+fn law_5_rows_beyond_a_limit_and_estimates_are_announced() {
+    run(n_cases(20_000), 8, says_what_it_cuts_or_estimates);
+}
+
+#[test]
+fn law_5_a_window_beyond_the_retention_is_refused() {
+    let store = Store::new(&cases::config(None), []);
+    for length in 1..=120 {
+        let query = store.features.query("a").adhoc(feature("n").count().within(minutes(length)));
+        let fits = length <= 90;
+        assert_eq!(query.get().map_err(|error| error.code()).is_ok(), fits, "{length} minutes of 100, 10 are slack");
+    }
+}
