@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::events::{Chain, Place};
 use super::ids::IdIndex;
-use super::row::{Key, Row};
+use super::row::{Key, StoredRow};
 use super::undo::Undo;
 
 /// From this many events on, ids are looked up in an index instead of scanned.
@@ -32,7 +32,7 @@ pub(crate) struct VerbChain {
 #[derive(Debug, Default)]
 pub(crate) struct Removed {
     /// The events. To be dropped after the stripe is unlocked: freeing many takes a while.
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<StoredRow>,
     /// How many of them were above the floor.
     pub(crate) visible: u64,
 }
@@ -84,7 +84,7 @@ impl ActorState {
     }
 
     /// Inserts an event whose id is not here.
-    pub(crate) fn insert(&mut self, verb: &Arc<str>, key: Key, row: Row) {
+    pub(crate) fn insert(&mut self, verb: &Arc<str>, key: Key, row: StoredRow) {
         let at = self.chains.partition_point(|other| *other.verb < **verb);
         if self.chains.get(at).is_none_or(|other| other.verb != *verb) {
             self.chains.reserve_exact(1);
@@ -157,8 +157,8 @@ impl ActorState {
     fn scan(&self, key: Key, id: &str) -> Option<(usize, Place, i64)> {
         for (at, verb) in self.chains.iter().enumerate() {
             for (number, block) in verb.chain.blocks().iter().enumerate() {
-                let mut events = block.keys().iter().zip(block.rows());
-                let found = events.position(|(other, row)| other.id_hash == key.id_hash && row.id == id);
+                let mut events = block.events();
+                let found = events.position(|(other, row)| other.id_hash == key.id_hash && row.id() == id);
                 if let Some(index) = found {
                     let place = Place { block: number, index };
                     return verb.chain.get(place).map(|(key, _)| (at, place, key.t));
@@ -178,7 +178,7 @@ impl ActorState {
 }
 
 impl Removed {
-    fn add(&mut self, key: Key, row: Row, floor: i64) {
+    fn add(&mut self, key: Key, row: StoredRow, floor: i64) {
         self.visible += u64::from(key.t > floor);
         self.rows.push(row);
     }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::names::Column;
 use super::partial::{ColumnSum, Partial};
-use super::row::{Key, Order, Row};
+use super::row::{Key, Order, Row, StoredRow};
 
 /// Events in order. `keys` and `rows` have equal length; a block in a chain is never empty.
 ///
@@ -13,7 +13,7 @@ use super::row::{Key, Order, Row};
 #[derive(Debug, Default)]
 pub(crate) struct Block {
     keys: Vec<Key>,
-    rows: Vec<Row>,
+    rows: Vec<StoredRow>,
     /// The time of the last event, so that searches over blocks stay within the blocks.
     last_time: i64,
     partial: OnceLock<Box<Partial>>,
@@ -32,13 +32,19 @@ impl Block {
         &self.keys
     }
 
-    pub(crate) fn rows(&self) -> &[Row] {
-        &self.rows
+    /// Its events without their keys.
+    pub(crate) fn rows(&self) -> impl DoubleEndedIterator<Item = Row<'_>> + ExactSizeIterator {
+        self.rows.iter().map(StoredRow::view)
+    }
+
+    /// Its events.
+    pub(crate) fn events(&self) -> impl DoubleEndedIterator<Item = (Key, Row<'_>)> + ExactSizeIterator {
+        self.keys.iter().copied().zip(self.rows())
     }
 
     /// The event at this index.
-    pub(crate) fn get(&self, index: usize) -> Option<(Key, &Row)> {
-        Some((*self.keys.get(index)?, self.rows.get(index)?))
+    pub(crate) fn get(&self, index: usize) -> Option<(Key, Row<'_>)> {
+        Some((*self.keys.get(index)?, self.rows.get(index)?.view()))
     }
 
     pub(crate) fn first_time(&self) -> i64 {
@@ -80,7 +86,7 @@ impl Block {
     }
 
     /// Inserts an event where its order says and returns its index.
-    pub(crate) fn insert(&mut self, key: Key, row: Row) -> usize {
+    pub(crate) fn insert(&mut self, key: Key, row: StoredRow) -> usize {
         if self.keys.len() == self.keys.capacity() {
             let more = (self.keys.len() / 2).clamp(1, 16);
             self.keys.reserve_exact(more);
@@ -91,7 +97,7 @@ impl Block {
         if index < self.keys.len() {
             self.partial.take();
         } else if let Some(partial) = self.partial.get_mut() {
-            partial.add(key.t, &row);
+            partial.add(key.t, row.view());
         }
         self.keys.insert(index, key);
         self.rows.insert(index, row);
@@ -99,21 +105,21 @@ impl Block {
         index
     }
 
-    pub(crate) fn remove(&mut self, index: usize) -> (Key, Row) {
+    pub(crate) fn remove(&mut self, index: usize) -> (Key, StoredRow) {
         let removed = (self.keys.remove(index), self.rows.remove(index));
         self.changed();
         removed
     }
 
     /// Removes the events before `index` and hands each to `gone`.
-    pub(crate) fn remove_front(&mut self, index: usize, gone: impl FnMut((Key, Row))) {
+    pub(crate) fn remove_front(&mut self, index: usize, gone: impl FnMut((Key, StoredRow))) {
         if index > 0 {
             self.keys.drain(..index).zip(self.rows.drain(..index)).for_each(gone);
             self.changed();
         }
     }
 
-    pub(crate) fn into_events(self) -> impl Iterator<Item = (Key, Row)> {
+    pub(crate) fn into_events(self) -> impl Iterator<Item = (Key, StoredRow)> {
         self.keys.into_iter().zip(self.rows)
     }
 
@@ -134,7 +140,7 @@ impl Block {
 
     /// The sums of all columns over the whole block.
     pub(crate) fn partial(&self) -> &Partial {
-        self.partial.get_or_init(|| Box::new(Partial::of(&self.keys, &self.rows)))
+        self.partial.get_or_init(|| Box::new(Partial::of(self.events())))
     }
 
     /// The partial, if it is there.
@@ -145,7 +151,7 @@ impl Block {
     /// The sum of one column over the events `from..to`, in order.
     pub(crate) fn fold(&self, column: Column, from: usize, to: usize) -> ColumnSum {
         let mut sum = ColumnSum::default();
-        for (key, row) in self.keys.iter().zip(&self.rows).take(to).skip(from) {
+        for (key, row) in self.events().take(to).skip(from) {
             if let Some(cell) = row.cell(column) {
                 sum.add(key.t, cell);
             }

@@ -7,7 +7,7 @@ use nowfold_schemas::action::{Attribute, Attributes};
 
 use super::admission::Faults;
 use super::names::{Column, Names, Side};
-use super::row::{Cell, VectorRef};
+use super::row::StoredCell;
 
 /// Interns names and holds vectors to their dimension.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl CellBuilder {
     }
 
     /// The cells of an admitted action.
-    pub(crate) fn build(&mut self, sides: [(Side, &Attributes); 3]) -> (Box<[(Column, Cell)]>, Faults) {
+    pub(crate) fn build(&mut self, sides: [(Side, &Attributes); 3]) -> (Box<[(Column, StoredCell)]>, Faults) {
         let mut faults = Faults::default();
         let mut cells = Vec::with_capacity(sides.iter().map(|(_, attributes)| attributes.len()).sum());
         for (side, attributes) in sides {
@@ -72,25 +72,25 @@ impl CellBuilder {
         Some(column)
     }
 
-    fn cell(&mut self, column: Column, attribute: &Attribute) -> Result<Cell, Fault> {
+    fn cell(&mut self, column: Column, attribute: &Attribute) -> Result<StoredCell, Fault> {
         match attribute {
-            Attribute::Bool(value) => Ok(Cell::Bool(*value)),
-            Attribute::Int(value) => Ok(Cell::Int(*value)),
-            Attribute::Float(value) if value.is_finite() => Ok(Cell::Float(*value)),
-            Attribute::Text(text) => Ok(Cell::Text(text.clone())),
+            Attribute::Bool(value) => Ok(StoredCell::Bool(*value)),
+            Attribute::Int(value) => Ok(StoredCell::Int(*value)),
+            Attribute::Float(value) if value.is_finite() => Ok(StoredCell::Float(*value)),
+            Attribute::Text(text) => Ok(StoredCell::Text(text.clone())),
             Attribute::Vector(vector) => self.vector(column, vector),
-            Attribute::List(items) if items.iter().all(is_finite) => Ok(Cell::List(items.clone())),
+            Attribute::List(items) if items.iter().all(is_finite) => Ok(StoredCell::List(items.clone())),
             Attribute::Null | Attribute::Float(_) | Attribute::List(_) => Err(Fault::Number),
         }
     }
 
-    fn vector(&mut self, column: Column, vector: &Arc<[f32]>) -> Result<Cell, Fault> {
+    fn vector(&mut self, column: Column, vector: &Arc<[f32]>) -> Result<StoredCell, Fault> {
         let dim = self.dims.get_mut(column.index()).ok_or(Fault::Vector)?;
         if vector.is_empty() || (*dim != 0 && *dim != vector.len()) || !vector.iter().all(|x| x.is_finite()) {
             return Err(Fault::Vector);
         }
         *dim = vector.len();
-        Ok(Cell::Vector(VectorRef::new(vector.clone())))
+        Ok(StoredCell::Vector(vector.clone()))
     }
 }
 

@@ -12,7 +12,7 @@ use super::events::Chain;
 use super::hash::xxh64;
 use super::names::Names;
 use super::partial::Partial;
-use super::row::{Cell, Key, Row};
+use super::row::{Key, Row};
 use super::store::EventChains;
 use super::supers::Supers;
 
@@ -99,30 +99,19 @@ fn put(bytes: &mut Vec<u8>, part: &[u8]) {
     bytes.extend_from_slice(part);
 }
 
-fn put_event(bytes: &mut Vec<u8>, key: Key, row: &Row, names: &Names) {
+fn put_event(bytes: &mut Vec<u8>, key: Key, row: Row<'_>, names: &Names) {
     bytes.extend_from_slice(&key.t.to_be_bytes());
-    bytes.extend_from_slice(&row.sequence.to_be_bytes());
-    put(bytes, row.id.as_bytes());
-    put(bytes, row.object.as_bytes());
-    let mut cells: Vec<_> = row.cells.iter().map(|(column, cell)| (names.name(*column), cell)).collect();
+    bytes.extend_from_slice(&row.sequence().to_be_bytes());
+    put(bytes, row.id().as_bytes());
+    put(bytes, row.object().as_bytes());
+    let mut cells: Vec<_> = row.cells().map(|(column, cell)| (names.name(column), cell)).collect();
     cells.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, cell) in cells {
         if let Some((side, name)) = name {
             put(bytes, side.as_str().as_bytes());
             put(bytes, name.as_bytes());
         }
-        put_cell(bytes, cell);
-    }
-}
-
-fn put_cell(bytes: &mut Vec<u8>, cell: &Cell) {
-    match cell {
-        Cell::Bool(value) => put_attribute(bytes, &Attribute::Bool(*value)),
-        Cell::Int(value) => put_attribute(bytes, &Attribute::Int(*value)),
-        Cell::Float(value) => put_attribute(bytes, &Attribute::Float(*value)),
-        Cell::Text(text) => put_attribute(bytes, &Attribute::Text(text.clone())),
-        Cell::Vector(vector) => put_attribute(bytes, &Attribute::Vector(vector.values().clone())),
-        Cell::List(items) => put_attribute(bytes, &Attribute::List(items.clone())),
+        put_attribute(bytes, &cell.to_attribute());
     }
 }
 
@@ -163,8 +152,8 @@ fn verify_actor(state: &ActorState) -> Result<usize, String> {
         verify_chain(&verb.chain).map_err(|broken| format!("verb {:?}: {broken}", verb.verb))?;
         for (key, row) in verb.chain.iter() {
             n_events += 1;
-            if state.find(key, &row.id).is_none_or(|(.., t)| t != key.t) {
-                return Err(format!("event {:?} is not found by its id", row.id));
+            if state.find(key, row.id()).is_none_or(|(.., t)| t != key.t) {
+                return Err(format!("event {:?} is not found by its id", row.id()));
             }
         }
     }
@@ -193,7 +182,7 @@ fn verify_chain(chain: &Chain) -> Result<(), String> {
         if block.last_time() != block.keys().last().map_or(i64::MIN, |key| key.t) {
             return Err(format!("block {number} has a wrong last time"));
         }
-        if block.known_partial().is_some_and(|partial| *partial != Partial::of(block.keys(), block.rows())) {
+        if block.known_partial().is_some_and(|partial| *partial != Partial::of(block.events())) {
             return Err(format!("block {number} has a wrong partial"));
         }
     }

@@ -1,7 +1,7 @@
 //! A chain: the events of one actor and one verb in order, cut into blocks and super-blocks.
 
 use super::block::Block;
-use super::row::{Key, Order, Row};
+use super::row::{Key, Order, Row, StoredRow};
 use super::supers::Supers;
 
 /// The place of an event in a chain, or the end of it.
@@ -65,13 +65,13 @@ impl Chain {
         Place { block, index: blocks.get(block).map_or(0, |block| block.after(t)) }
     }
 
-    pub(crate) fn get(&self, place: Place) -> Option<(Key, &Row)> {
+    pub(crate) fn get(&self, place: Place) -> Option<(Key, Row<'_>)> {
         self.blocks().get(place.block)?.get(place.index)
     }
 
     /// Every event, oldest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &Row)> {
-        self.blocks().iter().flat_map(|block| block.keys().iter().copied().zip(block.rows()))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, Row<'_>)> {
+        self.blocks().iter().flat_map(Block::events)
     }
 
     /// The place of the event with this time and id.
@@ -79,7 +79,7 @@ impl Chain {
         let mut place = self.after(t.saturating_sub(1));
         while let Some(block) = self.blocks().get(place.block) {
             match block.get(place.index) {
-                Some((at, row)) if at.t == t && at.id_hash == key.id_hash && row.id == id => return Some(place),
+                Some((at, row)) if at.t == t && at.id_hash == key.id_hash && row.id() == id => return Some(place),
                 Some((at, _)) if at.t > t => return None,
                 Some(_) => place.index += 1,
                 None => place = Place { block: place.block + 1, index: 0 },
@@ -89,7 +89,7 @@ impl Chain {
     }
 
     /// Inserts an event where its order says.
-    pub(crate) fn insert(&mut self, key: Key, row: Row) {
+    pub(crate) fn insert(&mut self, key: Key, row: StoredRow) {
         match &mut self.0 {
             Blocks::Many(many) => many.insert(key, row),
             Blocks::One(block) if block.is_closed() && block.is_before(row.order(key.t)) => {
@@ -108,7 +108,7 @@ impl Chain {
     }
 
     /// Removes the event at a place.
-    pub(crate) fn remove(&mut self, place: Place) -> Option<(Key, Row)> {
+    pub(crate) fn remove(&mut self, place: Place) -> Option<(Key, StoredRow)> {
         self.get(place)?;
         let removed = match &mut self.0 {
             Blocks::One(block) => Some(block.remove(place.index)),
@@ -119,7 +119,7 @@ impl Chain {
     }
 
     /// Removes every event with a time at or before `t` and hands each to `gone`.
-    pub(crate) fn remove_through(&mut self, t: i64, mut gone: impl FnMut(Key, Row)) {
+    pub(crate) fn remove_through(&mut self, t: i64, mut gone: impl FnMut(Key, StoredRow)) {
         if self.first_time() > t {
             return;
         }
@@ -148,7 +148,7 @@ impl Blocks {
 }
 
 impl Many {
-    fn insert(&mut self, key: Key, row: Row) {
+    fn insert(&mut self, key: Key, row: StoredRow) {
         let at = self.block_for(row.order(key.t));
         let Some(block) = self.blocks.get_mut(at) else { return };
         let index = block.insert(key, row);
@@ -189,7 +189,7 @@ impl Many {
         self.supers.push(&self.blocks);
     }
 
-    fn remove(&mut self, place: Place) -> Option<(Key, Row)> {
+    fn remove(&mut self, place: Place) -> Option<(Key, StoredRow)> {
         let own = self.supers.holding(place.block);
         let block = self.blocks.get_mut(place.block)?;
         let (key, row) = block.remove(place.index);
@@ -209,7 +209,7 @@ impl Many {
         Some((key, row))
     }
 
-    fn remove_through(&mut self, t: i64, mut gone: impl FnMut((Key, Row))) {
+    fn remove_through(&mut self, t: i64, mut gone: impl FnMut((Key, StoredRow))) {
         let whole = self.blocks.partition_point(|block| block.last_time() <= t);
         let kept = self.supers.holding(whole);
         self.blocks.drain(..whole).for_each(|block| block.into_events().for_each(&mut gone));

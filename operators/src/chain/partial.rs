@@ -51,11 +51,11 @@ pub(crate) struct ColumnSum {
 
 impl ColumnSum {
     /// Adds one event's attribute; kinds without a sum are passed over.
-    pub(crate) fn add(&mut self, t: i64, cell: &Cell) {
+    pub(crate) fn add(&mut self, t: i64, cell: Cell<'_>) {
         match cell {
             Cell::Int(value) => {
                 self.numbers.add(t);
-                self.ints = self.ints.saturating_add(i128::from(*value));
+                self.ints = self.ints.saturating_add(i128::from(value));
             }
             Cell::Float(value) => {
                 self.numbers.add(t);
@@ -64,7 +64,7 @@ impl ColumnSum {
             }
             Cell::Vector(vector) => {
                 self.vectors.add(t);
-                self.add_to_vector(vector.values().iter().map(|&x| f64::from(x)));
+                self.add_to_vector(vector.iter().map(f64::from));
             }
             Cell::Bool(_) | Cell::Text(_) | Cell::List(_) => {}
         }
@@ -114,9 +114,9 @@ pub(crate) struct Partial {
 
 impl Partial {
     /// Sums of these events, in order.
-    pub(crate) fn of(keys: &[Key], rows: &[Row]) -> Self {
+    pub(crate) fn of<'a>(events: impl Iterator<Item = (Key, Row<'a>)>) -> Self {
         let mut partial = Self::default();
-        for (key, row) in keys.iter().zip(rows) {
+        for (key, row) in events {
             partial.add(key.t, row);
         }
         partial
@@ -132,10 +132,10 @@ impl Partial {
     }
 
     /// Adds an event that comes after all others in order.
-    pub(crate) fn add(&mut self, t: i64, row: &Row) {
-        for (column, cell) in &row.cells {
+    pub(crate) fn add(&mut self, t: i64, row: Row<'_>) {
+        for (column, cell) in row.cells() {
             if matches!(cell, Cell::Int(_) | Cell::Float(_) | Cell::Vector(_)) {
-                self.column_mut(*column).add(t, cell);
+                self.column_mut(column).add(t, cell);
             }
         }
     }

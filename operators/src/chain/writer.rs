@@ -14,7 +14,7 @@ use super::cells::CellBuilder;
 use super::config::{ChainConfig, MissingTime};
 use super::expiry::Wheel;
 use super::names::{Names, Side};
-use super::row::{Key, Row};
+use super::row::{Key, StoredRow};
 
 /// The actors of one stripe.
 pub(crate) type Stripe = HashMap<CompactString, ActorState, RandomState>;
@@ -33,7 +33,7 @@ pub(crate) struct Writer {
     pub(crate) counters: Counters,
     pub(crate) size: Size,
     /// Events that were removed and not freed yet.
-    removed: Vec<Row>,
+    removed: Vec<StoredRow>,
 }
 
 /// How much a partition holds.
@@ -175,14 +175,14 @@ impl Writer {
         Admission::Erased { n }
     }
 
-    fn row(&mut self, action: &Action) -> (Row, Faults) {
+    fn row(&mut self, action: &Action) -> (StoredRow, Faults) {
         let sides: [(Side, &Attributes); 3] = [
             (Side::Actor, &action.actor_attributes),
             (Side::Verb, &action.verb_attributes),
             (Side::Object, &action.object_attributes),
         ];
         let (cells, faults) = self.cells.build(sides);
-        let row = Row {
+        let row = StoredRow {
             sequence: action.sequence.unwrap_or(0),
             id: CompactString::from(&*action.event_id),
             object: CompactString::from(&*action.object),

@@ -22,8 +22,8 @@ impl<'a> GroupKey<'a> {
         match found {
             Found::Text(text) => Self::Text(text),
             Found::Cell(Cell::Text(text)) => Self::Text(text),
-            Found::Cell(Cell::Bool(value)) => Self::Bool(*value),
-            Found::Cell(Cell::Int(value)) => Self::Int(*value),
+            Found::Cell(Cell::Bool(value)) => Self::Bool(value),
+            Found::Cell(Cell::Int(value)) => Self::Int(value),
             // Adding zero makes -0.0 and 0.0 one key.
             Found::Cell(Cell::Float(value)) => Self::Float(ordered((value + 0.0).to_bits().cast_signed())),
             Found::Cell(Cell::Vector(_) | Cell::List(_)) | Found::Missing => Self::Null,
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     fn key(value: f64) -> GroupKey<'static> {
-        GroupKey::of(Found::Cell(Box::leak(Box::new(Cell::Float(value)))))
+        GroupKey::of(Found::Cell(Cell::Float(value)))
     }
 
     #[test]

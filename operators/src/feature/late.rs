@@ -43,7 +43,7 @@ pub(crate) struct LateCells<'a> {
     name: &'a str,
     /// The dimension of the first vector that was found in each window; others are left out of it.
     dims: HashMap<usize, usize>,
-    seen: HashMap<&'a str, Option<Cell>>,
+    seen: HashMap<&'a str, Option<Attribute>>,
 }
 
 impl<'a> LateCells<'a> {
@@ -52,29 +52,31 @@ impl<'a> LateCells<'a> {
     }
 
     /// The object's attribute, if it has one that can be summed in the window with this number.
-    pub(crate) fn get(&mut self, object: &'a str, window: usize) -> Option<&Cell> {
+    pub(crate) fn get(&mut self, object: &'a str, window: usize) -> Option<Cell<'_>> {
         if !self.seen.contains_key(object) {
             let cell = self.look_up(object);
             self.seen.insert(object, cell);
         }
-        let cell = self.seen.get(object).and_then(Option::as_ref)?;
+        let cell = self.seen.get(object).and_then(Option::as_ref).and_then(Cell::of)?;
         match cell {
             Cell::Vector(vector) => {
-                let n = vector.values().len();
+                let n = vector.len();
                 (*self.dims.entry(window).or_insert(n) == n).then_some(cell)
             }
             _ => Some(cell),
         }
     }
 
-    fn look_up(&self, object: &str) -> Option<Cell> {
+    fn look_up(&self, object: &str) -> Option<Attribute> {
         let attributes = (self.join.lookup)(object)?;
-        match attributes.get(self.name)? {
-            Attribute::Int(value) => Some(Cell::Int(*value)),
-            Attribute::Float(value) if value.is_finite() => Some(Cell::Float(*value)),
-            Attribute::Vector(vector) if is_usable(vector) => Some(Cell::vector(vector.clone())),
-            _ => None,
-        }
+        let attribute = attributes.get(self.name)?;
+        let usable = match attribute {
+            Attribute::Int(_) => true,
+            Attribute::Float(value) => value.is_finite(),
+            Attribute::Vector(vector) => is_usable(vector),
+            _ => false,
+        };
+        usable.then(|| attribute.clone())
     }
 }
 

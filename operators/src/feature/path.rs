@@ -87,7 +87,7 @@ pub(crate) enum Resolved {
 pub(crate) enum Found<'a> {
     Missing,
     Text(&'a str),
-    Cell(&'a Cell),
+    Cell(Cell<'a>),
 }
 
 impl Path {
@@ -101,10 +101,10 @@ impl Path {
 }
 
 impl Resolved {
-    pub(crate) fn find<'a>(self, verb: &'a str, row: &'a Row) -> Found<'a> {
+    pub(crate) fn find<'a>(self, verb: &'a str, row: Row<'a>) -> Found<'a> {
         match self {
             Self::Verb => Found::Text(verb),
-            Self::Object => Found::Text(&row.object),
+            Self::Object => Found::Text(row.object()),
             Self::Column(column) => column.and_then(|column| row.cell(column)).map_or(Found::Missing, Found::Cell),
         }
     }

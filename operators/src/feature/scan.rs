@@ -54,12 +54,12 @@ impl<'a> Scan<'a> {
     }
 
     /// Events at or before `as_of`, newest first.
-    pub(crate) fn newest_first(&self) -> impl Iterator<Item = (Key, &'a Row)> + use<'a> {
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = (Key, Row<'a>)> + use<'a> {
         let upper = self.upper;
         let blocks = self.chain.blocks().iter().enumerate().take(upper.block + 1).rev();
         blocks.flat_map(move |(number, block)| {
             let to = if number == upper.block { upper.index } else { block.len() };
-            block.keys().iter().copied().zip(block.rows()).take(to).rev()
+            block.events().take(to).rev()
         })
     }
 
@@ -169,8 +169,8 @@ impl<'a> Scan<'a> {
 /// The sum over some events of a block, in order.
 fn late_sum<'a>(block: &'a Block, events: Range<usize>, cells: &mut LateCells<'a>, window: usize) -> ColumnSum {
     let mut sum = ColumnSum::default();
-    for (key, row) in block.keys().iter().zip(block.rows()).take(events.end).skip(events.start) {
-        if let Some(cell) = cells.get(&row.object, window) {
+    for (key, row) in block.events().take(events.end).skip(events.start) {
+        if let Some(cell) = cells.get(row.object(), window) {
             sum.add(key.t, cell);
         }
     }

@@ -100,14 +100,14 @@ impl CountMap {
 }
 
 impl FeatureValue {
-    pub(crate) fn of_cell(cell: &Cell) -> Self {
+    pub(crate) fn of_cell(cell: Cell<'_>) -> Self {
         match cell {
-            Cell::Bool(value) => Self::Bool(*value),
-            Cell::Int(value) => Self::Int(*value),
-            Cell::Float(value) => Self::Float(*value),
-            Cell::Text(text) => Self::Text(text.clone()),
-            Cell::Vector(vector) => Self::Vector(vector.values().clone()),
-            Cell::List(items) => Self::List(items.iter().map(Self::from).collect()),
+            Cell::Bool(value) => Self::Bool(value),
+            Cell::Int(value) => Self::Int(value),
+            Cell::Float(value) => Self::Float(value),
+            Cell::Text(text) => Self::Text(text.into()),
+            Cell::Vector(vector) => Self::Vector(vector.to_arc()),
+            Cell::List(items) => Self::List(items.iter().map(|item| Self::from(&item)).collect()),
         }
     }
 }

@@ -76,7 +76,7 @@ impl<'a> CountBy<'a> {
 }
 
 impl<'a> Visitor<'a> for CountBy<'a> {
-    fn visit(&mut self, verb: &'a str, key: Key, row: &'a Row) -> ControlFlow<()> {
+    fn visit(&mut self, verb: &'a str, key: Key, row: Row<'a>) -> ControlFlow<()> {
         let Some(ring) = ring(&self.bounds, key.t) else { return ControlFlow::Break(()) };
         self.add(GroupKey::of(self.path.find(verb, row)), ring, 1);
         ControlFlow::Continue(())

@@ -68,7 +68,7 @@ impl<'a> Distinct<'a> {
 }
 
 impl<'a> Visitor<'a> for Distinct<'a> {
-    fn visit(&mut self, verb: &'a str, key: Key, row: &'a Row) -> ControlFlow<()> {
+    fn visit(&mut self, verb: &'a str, key: Key, row: Row<'a>) -> ControlFlow<()> {
         let Some(ring) = ring(&self.bounds, key.t) else { return ControlFlow::Break(()) };
         let value = GroupKey::of(self.path.find(verb, row));
         if value != GroupKey::Null {

@@ -43,7 +43,7 @@ pub(crate) trait Visitor<'a> {
     fn enter(&mut self) {}
 
     /// One event; breaks when this chain has no more to give.
-    fn visit(&mut self, verb: &'a str, key: Key, row: &'a Row) -> ControlFlow<()>;
+    fn visit(&mut self, verb: &'a str, key: Key, row: Row<'a>) -> ControlFlow<()>;
 }
 
 impl<'a> Running<'a> {

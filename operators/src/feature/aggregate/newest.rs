@@ -27,7 +27,7 @@ pub(crate) struct Newest<'a> {
 struct Event<'a> {
     verb: &'a str,
     key: Key,
-    row: &'a Row,
+    row: Row<'a>,
     /// Whether it has the attribute.
     counts: bool,
 }
@@ -76,7 +76,7 @@ impl<'a> Visitor<'a> for Newest<'a> {
         self.found_in_chain = 0;
     }
 
-    fn visit(&mut self, verb: &'a str, key: Key, row: &'a Row) -> ControlFlow<()> {
+    fn visit(&mut self, verb: &'a str, key: Key, row: Row<'a>) -> ControlFlow<()> {
         if self.found_in_chain == self.k || ring(&self.bounds, key.t).is_none() {
             return ControlFlow::Break(());
         }
@@ -108,10 +108,9 @@ impl<'a> Event<'a> {
                 Select::All(side) => {
                     let mut cells: Vec<_> = self
                         .row
-                        .cells
-                        .iter()
+                        .cells()
                         .filter_map(|(column, cell)| {
-                            let (of, name) = names.name(*column)?;
+                            let (of, name) = names.name(column)?;
                             (of == side).then(|| (format!("{}.{name}", side.as_str()), FeatureValue::of_cell(cell)))
                         })
                         .collect();
@@ -123,9 +122,9 @@ impl<'a> Event<'a> {
         ActionRow {
             timestamp: Timestamp::from_millis(self.key.t),
             verb: Arc::from(self.verb),
-            object: Arc::from(self.row.object.as_str()),
-            event_id: Arc::from(self.row.id.as_str()),
-            sequence: self.row.sequence,
+            object: Arc::from(self.row.object()),
+            event_id: Arc::from(self.row.id()),
+            sequence: self.row.sequence(),
             selected,
         }
     }
