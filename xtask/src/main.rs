@@ -6,6 +6,7 @@ mod bench;
 mod cargo;
 mod ci;
 mod demo;
+mod differential;
 mod java;
 mod maven;
 mod packages;
@@ -41,6 +42,8 @@ enum Command {
     Demo(demo::Demo),
     /// Run every check that CI runs.
     Ci(ci::Ci),
+    /// Run random operations on the feature store against the oracle of its tests.
+    Differential(differential::Differential),
     /// Run the benches, which print one JSON object per line.
     Bench(bench::Bench),
 }
@@ -62,6 +65,7 @@ fn run(cli: &Cli, started: Instant) -> Result<ExitCode> {
         Command::Registry(action) => action.run(&Registry),
         Command::Demo(demo) => demo.run(started),
         Command::Ci(ci) => Ok(ci.run(started)),
+        Command::Differential(differential) => differential.run().map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
     }
 }

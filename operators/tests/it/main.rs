@@ -3,13 +3,14 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod admission;
-mod cases;
+mod against_oracle;
 mod concurrency;
+#[path = "../differential/mod.rs"]
+mod differential;
 mod envelope;
-mod expect;
 mod golden;
 mod laws;
+mod logs;
 mod never_partial;
-mod oracle;
 mod read_your_writes;
 mod support;

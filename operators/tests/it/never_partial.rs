@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use nowfold_core::query::{Lag, Progress, ProgressCell, QueryError, Readiness};
 use nowfold_core::time::{Timestamp, millisecs, minutes};
-use nowfold_operators::answer::{ActionsAnswer, Answer, Envelope};
+use nowfold_operators::answer::{ActionsAnswer, Envelope};
 use nowfold_operators::feature::{FeatureValue, feature};
 use nowfold_schemas::action::{Action, Op};
 
-use crate::cases::{self, BASE, Case, MINUTE, RETENTION, SKEW, TOPIC_RETENTION, WINDOWS};
-use crate::expect::expected;
-use crate::laws::{same, shown};
-use crate::oracle::Oracle;
+use crate::differential::coverage::Coverage;
+use crate::differential::operations::{BASE, MINUTE, RETENTION, SKEW};
+use crate::differential::question::{Aggregate, Ask, Question, Window};
+use crate::differential::questions::LENGTHS;
+use crate::differential::select::Selection;
+use crate::differential::{translate, world};
+use crate::laws::same;
+use crate::logs::Log;
 use crate::support::{Random, Store, n_cases};
 
 /// Whether a case had anything to tell.
@@ -27,8 +31,8 @@ fn run(n: u64, suite: u64, property: fn(&mut Random) -> Outcome) {
 }
 
 /// A log as a broker appends it: append times only grow, an id has one content, and an undo comes after what it undoes.
-fn appended_in_order(random: &mut Random) -> Case {
-    let mut case = cases::orderless(random);
+fn appended_in_order(random: &mut Random) -> Log {
+    let mut case = Log::orderless(random);
     let mut append = BASE;
     for number in 0..case.records.len() {
         append += i64::try_from(random.below(20)).unwrap() * MINUTE / 2;
@@ -53,35 +57,29 @@ fn appended_in_order(random: &mut Random) -> Case {
 
 /// The broker has deleted the first part of the log: an answer that calls itself complete is the one of the whole log.
 fn knows_what_it_has_lost(random: &mut Random) -> Outcome {
-    let case = appended_in_order(random);
-    let n_lost = random.index(case.records.len());
-    let mut store = Store::new(&cases::config(case.dim), cases::features());
-    let mut whole = Oracle::new(RETENTION, SKEW, TOPIC_RETENTION, case.dim);
-    case.records.iter().for_each(|(action, append)| {
-        whole.apply(action, *append);
-    });
-    case.records[n_lost..].iter().for_each(|(action, append)| {
+    let log = appended_in_order(random);
+    let n_lost = random.index(log.records.len());
+    let (mut store, whole) = (log.store(), log.model(log.records.len()));
+    log.records[n_lost..].iter().for_each(|(action, append)| {
         store.apply_at(action, *append);
     });
-    let log_floor = if n_lost == 0 { i64::MIN } else { case.records[n_lost].1 + SKEW };
+    let log_floor = if n_lost == 0 { i64::MIN } else { log.records[n_lost].1 + SKEW };
     store.progress.update(|progress| progress.log_floor = Timestamp::from_millis(log_floor));
+    let floor = log_floor.max(store.chains.stream_time().as_millis().saturating_sub(RETENTION));
     let mut tells = false;
-    for (actor, _) in &case.questions {
-        let q = BASE + i64::try_from(random.below(400)).unwrap() * MINUTE;
-        let answer = ask(&store, actor, q)?;
-        let floor = log_floor.max(store.chains.stream_time().as_millis().saturating_sub(RETENTION));
-        let complete = WINDOWS.iter().all(|window| q - window >= floor);
+    for question in &log.questions {
+        let question = Question { as_of: BASE + random.between(0, 400) * MINUTE, ..question.clone() };
+        let answer = translate::ask(&store.features, &question)?;
+        let windows = || question.asks.iter().flat_map(|ask| &ask.windows);
+        let complete = windows().all(|window| window.begins(question.as_of) >= floor);
         same("complete", &answer.envelope.complete, &complete)?;
         if complete {
-            same(&format!("complete answer as of {q}"), &shown(&answer), &expected(&whole, actor, q)?)?;
-            tells |= n_lost > 0 && answer.used("n").unwrap() > 0;
+            let uses = world::compare(&whole, &question, &answer, &mut Coverage::default());
+            uses.map_err(|error| format!("complete answer as of {}: {error}", question.as_of))?;
+            tells |= n_lost > 0 && answer.features.iter().any(|feature| feature.windows.iter().any(|w| w.used > 0));
         }
     }
     Ok(tells)
-}
-
-fn ask(store: &Store, actor: &str, q: i64) -> Result<Answer, String> {
-    store.features.query(actor).as_of(Timestamp::from_millis(q)).get().map_err(|error| error.to_string())
 }
 
 /// A progress as a worker may have left it.
@@ -114,7 +112,7 @@ fn behind(progress: &Progress, now: i64) -> (Option<i64>, bool) {
 /// Whatever the store and its sources know of their lag: the answer says it, or there is none.
 fn says_how_far_behind_it_is(random: &mut Random) -> Outcome {
     let now = BASE + 1_000 * MINUTE;
-    let store = Store::new(&cases::config(None), cases::features());
+    let store = Log::orderless(random).store();
     store.clock.set(now);
     let (own, fed) = (any_progress(random, now), (0..random.index(3)).map(|_| any_progress(random, now)));
     let fed: Vec<_> = fed.collect();
@@ -155,26 +153,25 @@ fn cell(progress: &Progress) -> Arc<ProgressCell> {
 
 /// Rows beyond the limit, and distinct values beyond those that are counted one by one.
 fn says_what_it_cuts_or_estimates(random: &mut Random) -> Outcome {
-    let case = cases::any(random);
-    let mut store = Store::new(&cases::config(case.dim), []);
-    let mut oracle = Oracle::new(RETENTION, SKEW, TOPIC_RETENTION, case.dim);
-    for (action, append) in &case.records {
+    let log = Log::any(random);
+    let (mut store, model) = (log.store(), log.model(log.records.len()));
+    for (action, append) in &log.records {
         store.apply_at(action, *append);
-        oracle.apply(action, *append);
     }
     let mut tells = false;
-    for (actor, q) in &case.questions {
-        let window = WINDOWS[random.index(WINDOWS.len())];
-        let events = oracle.window(actor, None, q - window, *q);
+    for Question { actor, as_of: q, .. } in &log.questions {
+        let window = *random.pick(&LENGTHS);
+        let everything = Ask { windows: vec![], aggregate: Aggregate::Count, verbs: None, predicate: None };
+        let events = Selection::new(&model, actor, &everything, Window::Sliding { length: window }, *q).events();
         let (limit, cap) = (random.index(5) + 1, random.index(4) + 1);
         let length = millisecs(window.unsigned_abs());
         let listed = store.features.actions(actor).within(length).limit(limit).as_of(Timestamp::from_millis(*q));
         let listed = listed.get().map_err(|error| error.to_string())?;
-        let ids: Vec<_> = events.iter().rev().take(limit).map(|event| event.action.event_id.to_string()).collect();
+        let ids: Vec<_> = events.iter().rev().take(limit).map(|event| event.id.clone()).collect();
         same("actions listed", &ids_of(&listed), &ids)?;
         let said = (listed.matched, listed.envelope.truncated);
         same("matched, truncated", &said, &(events.len() as u64, events.len() > limit))?;
-        let mut objects: Vec<_> = events.iter().map(|event| event.action.object.to_string()).collect();
+        let mut objects: Vec<_> = events.iter().map(|event| event.object.clone()).collect();
         objects.sort_unstable();
         objects.dedup();
         estimate(&store, actor, *q, length, cap, objects.len() as f64)?;
@@ -221,7 +218,7 @@ fn law_5_rows_beyond_a_limit_and_estimates_are_announced() {
 
 #[test]
 fn law_5_a_window_beyond_the_retention_is_refused() {
-    let store = Store::new(&cases::config(None), []);
+    let store = Log::orderless(&mut Random(1)).store();
     for length in 1..=120 {
         let query = store.features.query("a").adhoc(feature("n").count().within(minutes(length)));
         let fits = length <= 90;
