@@ -7,8 +7,10 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 /// What each crate may depend on among ours. Development dependencies are free.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("nowfold-core", &[]),
+    ("nowfold-strict", &[]),
     ("nowfold-schemas", &["nowfold-core"]),
     ("nowfold-operators", &["nowfold-core", "nowfold-schemas"]),
+    ("nowfold-mapping", &["nowfold-core", "nowfold-schemas", "nowfold-strict"]),
     ("nowfold-testkit", &["nowfold-core"]),
     ("nowfold-runtime", &["nowfold-core"]),
     ("nowfold-embedded", &["nowfold-core", "nowfold-runtime"]),

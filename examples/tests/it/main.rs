@@ -1,11 +1,9 @@
-//! `replay` from outside: mapping files, feeds, real questions answered without any pipeline, and the binary itself.
+//! `replay` from outside: feeds, real questions answered without any pipeline, and the binary itself.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails is a test that fails")]
 
 mod feed;
 mod guide;
-mod mapping;
-mod mapping_errors;
 mod oracle;
 mod questions;
 mod real_sets;

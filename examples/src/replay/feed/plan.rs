@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nowfold::core::time::{Timestamp, hours, millis};
+use nowfold_mapping::{FeedError, FeedStats, Line, Lines};
 use serde_json::Value;
 
-use super::lines::{FeedError, FeedStats, Line, Lines};
 use super::random::{Purpose, chance, draw_below};
 
 /// How the order of lines is changed. By default it is not.

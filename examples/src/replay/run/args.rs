@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use nowfold::prelude::*;
 
-use crate::replay::parse_duration;
+use crate::replay::mapping::parse_duration;
 
 /// Anybody's JSON lines through a declarative mapping, and questions answered as of any instant.
 ///

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::path;
-use crate::replay::mapping::attribute::AttributeType;
-use crate::replay::mapping::{ActionMapping, AttributeMapping, QuestionMapping, Side, TableMapping};
-use crate::replay::strict_toml::Node;
+use crate::attribute::AttributeType;
+use crate::{ActionMapping, AttributeMapping, QuestionMapping, Side, TableMapping};
+use nowfold_strict::Node;
 
 /// The section as it is written. Names are resolved when the other sections are known.
 #[derive(Default)]

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use nowfold::schemas::action::{Attribute, Attributes};
+use nowfold_schemas::action::{Attribute, Attributes};
 use serde_json::{Number, Value};
 
-use super::condition::number_in;
-use super::pointer::{Pointer, scalar_text};
-use super::text::TextSource;
+use crate::condition::number_in;
+use crate::pointer::{Pointer, scalar_text};
+use crate::text::TextSource;
 
 /// How one attribute is read from a record. See `docs/guide/replay.md`, "Attributes".
 #[derive(Clone, Debug, PartialEq)]

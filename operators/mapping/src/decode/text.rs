@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::replay::mapping::pointer::Pointer;
-use crate::replay::mapping::text::{MissingPart, TextKind, TextSource, template};
-use crate::replay::strict_toml::{Node, Section};
+use crate::pointer::Pointer;
+use crate::text::{MissingPart, TextKind, TextSource, template};
+use nowfold_strict::{Node, Section};
 
 /// What a string that is neither a pointer nor a template stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]

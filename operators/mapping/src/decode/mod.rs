@@ -11,8 +11,8 @@ mod time;
 use std::path::{Path, PathBuf};
 
 use self::questions::Questions;
-use super::{ActionMapping, CompiledMapping, FeedMapping, OnBrokenLine, TableMapping};
-use crate::replay::strict_toml::{Node, Section};
+use crate::{ActionMapping, CompiledMapping, FeedMapping, OnBrokenLine, TableMapping};
+use nowfold_strict::{Node, Section};
 
 /// The whole file. Every part is read, also after another one failed, so that all problems are found.
 pub(crate) fn mapping(file: &str, mut root: Section<'_>) -> Option<CompiledMapping> {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Number, Value};
 
-use super::pointer::{Pointer, scalar_text};
+use crate::pointer::{Pointer, scalar_text};
 
 /// A condition on a record. See `docs/guide/replay.md`, "Conditions".
 #[derive(Clone, Debug, PartialEq)]

@@ -1,9 +1,9 @@
 //! Attributes: a name, a pointer and a type.
 
 use super::text::{Bare, KINDS, source, source_in};
-use crate::replay::mapping::attribute::{AttributeMapping, AttributeSource, AttributeType};
-use crate::replay::mapping::text::{TextKind, TextSource};
-use crate::replay::strict_toml::{Node, Section};
+use crate::attribute::{AttributeMapping, AttributeSource, AttributeType};
+use crate::text::{TextKind, TextSource};
+use nowfold_strict::{Node, Section};
 
 const TYPES: [&str; 7] = ["auto", "number", "i64", "f64", "bool", "text", "vector"];
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::pointer::{Pointer, scalar_text};
+use crate::pointer::{Pointer, scalar_text};
 
 /// How a text is made from a record. See `docs/guide/replay.md`, "Texts".
 #[derive(Clone, Debug, PartialEq)]

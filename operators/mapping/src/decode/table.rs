@@ -3,8 +3,8 @@
 use super::attribute::attributes;
 use super::text::{Bare, source};
 use super::{path, topic_name};
-use crate::replay::mapping::table::{Side, TableMapping};
-use crate::replay::strict_toml::Node;
+use crate::table::{Side, TableMapping};
+use nowfold_strict::Node;
 
 /// One entry; `actions` are the names of the `[[actions]]`.
 pub(super) fn entry(actions: &[&str], node: &Node<'_>) -> Option<TableMapping> {

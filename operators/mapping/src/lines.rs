@@ -9,7 +9,7 @@ use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
-use crate::replay::mapping::OnBrokenLine;
+use crate::OnBrokenLine;
 
 /// How many broken lines are remembered with their places.
 const BROKEN_KEPT: usize = 20;
@@ -87,6 +87,7 @@ pub struct Lines {
     files: vec::IntoIter<PathBuf>,
     open: Option<OpenFile>,
     on_broken: OnBrokenLine,
+    skipped_through: u64,
     stats: FeedStats,
 }
 
@@ -100,7 +101,14 @@ impl Lines {
     /// The lines of these files.
     pub fn new(files: impl IntoIterator<Item = PathBuf>, on_broken: OnBrokenLine) -> Self {
         let files = files.into_iter().collect::<Vec<_>>().into_iter();
-        Self { files, open: None, on_broken, stats: FeedStats::default() }
+        Self { files, open: None, on_broken, skipped_through: 0, stats: FeedStats::default() }
+    }
+
+    /// Passes over the lines up to this number without parsing them; they count as read.
+    #[must_use]
+    pub fn after(mut self, number: u64) -> Self {
+        self.skipped_through = number;
+        self
     }
 
     /// What was read so far.
@@ -126,9 +134,12 @@ impl Lines {
         }
     }
 
-    /// The line just read; `None` if it is broken and left out.
+    /// The line just read; `None` if it is passed over, or broken and left out.
     fn admit(&mut self, bytes: Bytes) -> Result<Option<Line>, FeedError> {
         let number = self.stats.n_lines;
+        if number <= self.skipped_through {
+            return Ok(None);
+        }
         let error = match serde_json::from_slice(&bytes) {
             Ok(record) => return Ok(Some(Line { number, bytes, record: Some(record) })),
             Err(error) => error,

@@ -1,32 +1,37 @@
 //! Declarative mappings: from anybody's JSON records to standard actions. The format: `docs/guide/replay.md`.
 //!
-//! [`CompiledMapping::load`] reads a mapping file and reports all of its errors at once. Mapping itself is pure: no I/O,
-//! pointers split and zones looked up beforehand.
+//! - [`CompiledMapping`] is a mapping file, read with all of its errors at once. Mapping itself is pure: no I/O, pointers
+//!   split and zones looked up beforehand.
+//! - [`Lines`] numbers the lines of files, plain or gzip: whoever feeds the same files gives events the same ids.
+//! - [`Tally`] counts what became of each record.
 
 mod action;
 mod attribute;
 mod condition;
 mod decode;
+mod lines;
 mod pointer;
 mod table;
+mod tally;
 mod text;
 mod time;
 
 use std::path::{Path, PathBuf};
 
-use nowfold::core::time::Timestamp;
+use nowfold_core::time::Timestamp;
 use serde_json::Value;
 
 pub use action::{ActionMapping, MAX_ACTOR_BYTES, Mapped, Reject};
 pub use attribute::{AttributeMapping, AttributeType};
 pub use condition::{Condition, Scalar, Test};
+pub use lines::{BrokenLine, FeedError, FeedStats, Line, Lines};
 pub use pointer::Pointer;
 pub use table::{Side, TableMapping};
+pub use tally::Tally;
 pub use text::{NotText, TextSource};
 pub use time::{BadTime, TimeSource};
 
-pub use super::strict_toml::Report;
-use super::strict_toml::{self, nearest};
+pub use nowfold_strict::{Report, nearest, parse_duration};
 
 /// A whole mapping file, ready to map records.
 #[derive(Clone, Debug)]
@@ -113,7 +118,7 @@ impl CompiledMapping {
     ///
     /// Every problem in it.
     pub fn parse(file: &str, text: &str) -> Result<Self, Report> {
-        strict_toml::read(file, text, |root| decode::mapping(file, root))
+        nowfold_strict::read(file, text, |root| decode::mapping(file, root))
     }
 
     /// The same mapping with its files in another folder.

@@ -5,11 +5,11 @@ use super::condition::condition;
 use super::text::{Bare, source, source_in};
 use super::time::time;
 use super::topic_name;
-use crate::replay::duration::parse_duration;
-use crate::replay::mapping::action::{ActionMapping, EventId, VerbSource};
-use crate::replay::mapping::condition::Condition;
-use crate::replay::mapping::text::TextSource;
-use crate::replay::strict_toml::Node;
+use crate::action::{ActionMapping, EventId, VerbSource};
+use crate::condition::Condition;
+use crate::text::TextSource;
+use nowfold_strict::Node;
+use nowfold_strict::parse_duration;
 
 /// One entry.
 pub(super) fn entry(feed: &str, node: &Node<'_>) -> Option<ActionMapping> {

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use nowfold::schemas::action::Attributes;
+use nowfold_schemas::action::Attributes;
 use serde_json::Value;
 
-use super::attribute::{AttributeMapping, read_all};
-use super::text::{NotText, TextSource};
+use crate::attribute::{AttributeMapping, read_all};
+use crate::text::{NotText, TextSource};
 
 /// A compiled `[[tables]]` entry.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nowfold::schemas::action::Action;
+use nowfold_schemas::action::Action;
 use serde_json::Value;
 
-use super::attribute::{AttributeMapping, read_all};
-use super::condition::Condition;
-use super::text::{NotText, TextSource};
-use super::time::{BadTime, TimeSource};
+use crate::attribute::{AttributeMapping, read_all};
+use crate::condition::Condition;
+use crate::text::{NotText, TextSource};
+use crate::time::{BadTime, TimeSource};
 
 /// The longest actor, in bytes of UTF-8: it is the key of the actions topic.
 pub const MAX_ACTOR_BYTES: usize = 1_024;

@@ -1,6 +1,6 @@
 //! Mistakes in mapping files: each has its place, its cause and what to write instead, and all come at once.
 
-use nowfold_examples::replay::mapping::{CompiledMapping, MappingError};
+use nowfold_mapping::{CompiledMapping, MappingError};
 use rstest::rstest;
 
 const ENTRY: &str = "[[actions]]\nname = \"a\"\nactor = \"/u\"\nverb = \"v\"\nobject = \"/o\"\ntimestamp = \"/t\"\n";

@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 
-use super::suggest::nearest;
+use crate::suggest::nearest;
 
 /// Bytes of the document.
-pub(crate) type Span = Range<usize>;
+pub type Span = Range<usize>;
 
 /// What kind of problem it is; each has its line in `docs/errors.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Code {
+pub enum Code {
     /// The key means nothing here.
     UnknownKey,
     /// A key that must be there is not.
@@ -35,7 +35,11 @@ impl Code {
 
 /// The problems of one document, collected while it is read.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(RefCell<Vec<Problem>>);
+pub struct Problems {
+    noted: RefCell<Vec<Problem>>,
+    /// The document's name where it is JSON, whose values have no lines: items of arrays are numbered instead.
+    json: Option<String>,
+}
 
 #[derive(Debug)]
 struct Problem {
@@ -45,13 +49,28 @@ struct Problem {
 }
 
 impl Problems {
+    /// None yet, of a JSON document.
+    pub(crate) fn of_json(name: &str) -> Self {
+        Self { json: Some(name.to_owned()), ..Self::default() }
+    }
+
+    /// What the whole document is called.
+    pub(crate) fn document(&self) -> &str {
+        self.json.as_deref().unwrap_or("the file")
+    }
+
+    /// The place of an array's item.
+    pub(crate) fn place_of_item(&self, place: &str, index: usize) -> String {
+        if self.json.is_some() { format!("{place}[{index}]") } else { place.to_owned() }
+    }
+
     /// Notes a problem at these bytes.
-    pub(crate) fn note(&self, code: Code, span: Span, message: impl Into<String>) {
-        self.0.borrow_mut().push(Problem { code, span, message: message.into() });
+    pub fn note(&self, code: Code, span: Span, message: impl Into<String>) {
+        self.noted.borrow_mut().push(Problem { code, span, message: message.into() });
     }
 
     /// Notes that a name is unknown, with the nearest known one; `place` such as ` in [feed]`.
-    pub(crate) fn unknown(&self, code: Code, span: Span, what: &str, name: &str, place: &str, known: &[&str]) {
+    pub fn unknown(&self, code: Code, span: Span, what: &str, name: &str, place: &str, known: &[&str]) {
         let help = match nearest(name, known.iter().copied()) {
             Some(near) => format!("; did you mean \"{near}\"?"),
             None if known.is_empty() => "; there are none".to_owned(),
@@ -61,15 +80,19 @@ impl Problems {
     }
 
     /// Whether none was noted.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.noted.borrow().is_empty()
     }
 
-    /// Everything that was noted, in order of the document.
-    pub(crate) fn report(self, file: &str, text: &str) -> Report {
-        let mut problems = self.0.into_inner();
+    /// Everything that was noted, in order of the document. Without its text, problems name no lines.
+    pub(crate) fn report(self, file: &str, text: Option<&str>) -> Report {
+        let mut problems = self.noted.into_inner();
         problems.sort_by_key(|problem| (problem.span.start, problem.code));
-        let shown = problems.iter().map(|problem| problem.show(file, text)).collect();
+        let show = |problem: &Problem| match text {
+            Some(text) => problem.show(file, text),
+            None => format!("{} {}", problem.code.as_str(), problem.message),
+        };
+        let shown = problems.iter().map(show).collect();
         Report { file: file.to_owned(), problems: shown }
     }
 }

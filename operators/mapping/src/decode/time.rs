@@ -3,8 +3,8 @@
 use jiff::tz::TimeZone;
 
 use super::text::{Bare, source, source_in};
-use crate::replay::mapping::time::{TimeFormat, TimeSource};
-use crate::replay::strict_toml::{Node, Section};
+use crate::time::{TimeFormat, TimeSource};
+use nowfold_strict::{Node, Section};
 
 const FORMATS: [&str; 5] = ["rfc3339", "epoch-s", "epoch-ms", "epoch-us", "epoch-ns"];
 

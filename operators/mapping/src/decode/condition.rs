@@ -1,11 +1,10 @@
 //! Conditions: one test or several of one field, and their combinations.
 
 use serde_json::Number;
-use toml::de::DeValue;
 
 use super::text::pointer;
-use crate::replay::mapping::condition::{Condition, Scalar, Test};
-use crate::replay::strict_toml::{Node, Section};
+use crate::condition::{Condition, Scalar, Test};
+use nowfold_strict::{Node, Section, Value};
 
 /// A condition; an array of conditions holds when all of them do.
 pub(super) fn condition(node: &Node<'_>) -> Option<Condition> {
@@ -66,8 +65,8 @@ fn tests(section: &mut Section<'_>) -> Vec<Option<Test>> {
 
 fn is(node: &Node<'_>) -> Option<Test> {
     const KNOWN: [&str; 6] = ["null", "not-null", "empty", "not-empty", "true", "false"];
-    if let Some(truth) = node.value().as_bool() {
-        return Some(Test::Equals(Scalar::Bool(truth)));
+    if let Value::Bool(truth) = node.value() {
+        return Some(Test::Equals(Scalar::Bool(*truth)));
     }
     match node.text()? {
         "null" => Some(Test::Null),
@@ -82,13 +81,10 @@ fn is(node: &Node<'_>) -> Option<Test> {
 
 fn scalar(node: &Node<'_>) -> Option<Scalar> {
     match node.value() {
-        DeValue::String(text) => Some(Scalar::Text(text.to_string())),
-        DeValue::Boolean(truth) => Some(Scalar::Bool(*truth)),
-        DeValue::Integer(_) => node.integer().map(|number| Scalar::Number(number.into())),
-        DeValue::Float(float) => {
-            let number = float.as_str().parse().ok().and_then(Number::from_f64).map(Scalar::Number);
-            number.or_else(|| node.wrong("must be a finite number"))
-        }
-        _ => node.wrong(format!("must be a string, a number or a truth value, not {}", node.value().type_str())),
+        Value::Text(text) => Some(Scalar::Text(text.clone())),
+        Value::Bool(truth) => Some(Scalar::Bool(*truth)),
+        Value::Integer(_) | Value::HugeInteger => node.integer().map(|number| Scalar::Number(number.into())),
+        Value::Float(_) => node.number().and_then(Number::from_f64).map(Scalar::Number),
+        _ => node.wrong(format!("must be a string, a number or a truth value, not {}", node.value().kind())),
     }
 }

@@ -3,10 +3,10 @@
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
-use nowfold::core::time::Timestamp;
+use nowfold_core::time::Timestamp;
 use serde_json::Value;
 
-use super::text::{NotText, TextSource};
+use crate::text::{NotText, TextSource};
 
 /// Where a record's time stands and how it is written. See `docs/guide/replay.md`, "Times".
 ///

@@ -1,8 +1,8 @@
 //! What mapping files make of records.
 
-use nowfold::core::time::hours;
-use nowfold::schemas::action::{Action, Attribute};
-use nowfold_examples::replay::mapping::{AttributeType, CompiledMapping, Mapped, OnBrokenLine, Side};
+use nowfold_core::time::hours;
+use nowfold_mapping::{AttributeType, CompiledMapping, Mapped, OnBrokenLine, Side};
+use nowfold_schemas::action::{Action, Attribute};
 use rstest::rstest;
 use serde_json::{Value, json};
 

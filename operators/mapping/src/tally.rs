@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::mapping::{CompiledMapping, Mapped, Reject};
+use crate::{CompiledMapping, Mapped, Reject};
 
 /// Counts what each `[[actions]]` entry made of the records it saw. May be shared between threads.
 #[derive(Debug)]
