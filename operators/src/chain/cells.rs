@@ -6,8 +6,11 @@ use std::sync::Arc;
 use nowfold_schemas::action::{Attribute, Attributes};
 
 use super::admission::Faults;
-use super::names::{Column, Names, Side};
-use super::row::StoredCell;
+use super::names::{Column, Names, Side, VerbNumber};
+use super::pack;
+use super::packed::SHARED_PER_EVENT;
+use super::row::NewEvent;
+use super::vectors::VectorPool;
 
 /// Interns names and holds vectors to their dimension.
 #[derive(Debug)]
@@ -38,10 +41,24 @@ impl CellBuilder {
         std::mem::take(&mut self.changed)
     }
 
-    /// The cells of an admitted action.
-    pub(crate) fn build(&mut self, sides: [(Side, &Attributes); 3]) -> (Box<[(Column, StoredCell)]>, Faults) {
+    /// The number of a verb and its one copy.
+    pub(crate) fn verb(&mut self, verb: &Arc<str>) -> (VerbNumber, Arc<str>) {
+        if let Some((number, verb)) = self.names.verb_number(verb) {
+            return (number, verb.clone());
+        }
+        let number = self.names.add_verb(verb);
+        self.changed |= number.is_some();
+        (number.unwrap_or(VerbNumber::NONE), verb.clone())
+    }
+
+    /// Adds the cells of an admitted action.
+    pub(crate) fn build(
+        &mut self,
+        sides: [(Side, &Attributes); 3],
+        pool: &mut VectorPool,
+        event: &mut NewEvent,
+    ) -> Faults {
         let mut faults = Faults::default();
-        let mut cells = Vec::with_capacity(sides.iter().map(|(_, attributes)| attributes.len()).sum());
         for (side, attributes) in sides {
             for (name, attribute) in attributes.iter() {
                 if *attribute == Attribute::Null {
@@ -51,14 +68,14 @@ impl CellBuilder {
                     faults.too_many_names += 1;
                     continue;
                 };
-                match self.cell(column, attribute) {
-                    Ok(cell) => cells.push((column, cell)),
+                match self.cell(column, attribute, pool, event) {
+                    Ok(()) => {}
                     Err(Fault::Vector) => faults.bad_vector += 1,
                     Err(Fault::Number) => faults.bad_number += 1,
                 }
             }
         }
-        (cells.into_boxed_slice(), faults)
+        faults
     }
 
     fn column(&mut self, side: Side, name: &Arc<str>) -> Option<Column> {
@@ -72,25 +89,40 @@ impl CellBuilder {
         Some(column)
     }
 
-    fn cell(&mut self, column: Column, attribute: &Attribute) -> Result<StoredCell, Fault> {
-        match attribute {
-            Attribute::Bool(value) => Ok(StoredCell::Bool(*value)),
-            Attribute::Int(value) => Ok(StoredCell::Int(*value)),
-            Attribute::Float(value) if value.is_finite() => Ok(StoredCell::Float(*value)),
-            Attribute::Text(text) => Ok(StoredCell::Text(text.clone())),
-            Attribute::Vector(vector) => self.vector(column, vector),
-            Attribute::List(items) if items.iter().all(is_finite) => Ok(StoredCell::List(items.clone())),
-            Attribute::Null | Attribute::Float(_) | Attribute::List(_) => Err(Fault::Number),
+    fn cell(
+        &mut self,
+        column: Column,
+        attribute: &Attribute,
+        pool: &mut VectorPool,
+        event: &mut NewEvent,
+    ) -> Result<(), Fault> {
+        let shared = match attribute {
+            Attribute::Vector(vector) => {
+                self.check_vector(column, vector)?;
+                let may_share = event.vectors.len() < SHARED_PER_EVENT;
+                may_share.then(|| pool.share(column.index(), vector)).flatten()
+            }
+            attribute if is_finite(attribute) => None,
+            _ => return Err(Fault::Number),
+        };
+        event.column(column);
+        match shared {
+            Some(vector) => {
+                event.bytes.push(pack::SHARED);
+                event.vectors.push(vector);
+            }
+            None => pack::put_attribute(&mut event.bytes, attribute),
         }
+        Ok(())
     }
 
-    fn vector(&mut self, column: Column, vector: &Arc<[f32]>) -> Result<StoredCell, Fault> {
+    fn check_vector(&mut self, column: Column, vector: &[f32]) -> Result<(), Fault> {
         let dim = self.dims.get_mut(column.index()).ok_or(Fault::Vector)?;
         if vector.is_empty() || (*dim != 0 && *dim != vector.len()) || !vector.iter().all(|x| x.is_finite()) {
             return Err(Fault::Vector);
         }
         *dim = vector.len();
-        Ok(StoredCell::Vector(vector.clone()))
+        Ok(())
     }
 }
 

@@ -15,6 +15,19 @@ pub enum MissingTime {
     UseRecordTime,
 }
 
+/// Where the vectors of events are kept. No answer depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Vectors {
+    /// Events share equal vectors, until an attribute has too few of them: of its next 32,768 new vectors, fewer than
+    /// 4,096 came again. From then on its vectors lie with their events.
+    #[default]
+    Auto,
+    /// Events share equal vectors. Takes least when many act on the same objects.
+    Shared,
+    /// Every event has its own. Takes least when hardly a vector comes twice.
+    WithEvent,
+}
+
 /// Settings of one store of event chains; the same for all of its partitions.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -33,6 +46,8 @@ pub struct ChainConfig {
     /// Dimension of vector attributes by path, such as `object.embedding`. An attribute that is not listed takes the
     /// dimension of the first vector the partition admits, which depends on the log's order: list those that matter.
     pub vector_dims: BTreeMap<String, usize>,
+    /// Where vectors are kept. Default: shared where that pays.
+    pub vectors: Vectors,
 }
 
 impl ChainConfig {
@@ -46,6 +61,7 @@ impl ChainConfig {
             topic_retention: retention.saturating_add(max_future_skew).saturating_add(hours(24)),
             missing_time: MissingTime::Reject,
             vector_dims: BTreeMap::new(),
+            vectors: Vectors::Auto,
         }
     }
 
@@ -53,6 +69,13 @@ impl ChainConfig {
     #[must_use]
     pub fn vector_dim(mut self, path: impl Into<String>, dim: usize) -> Self {
         self.vector_dims.insert(path.into(), dim);
+        self
+    }
+
+    /// Says where vectors are kept.
+    #[must_use]
+    pub fn vectors(mut self, vectors: Vectors) -> Self {
+        self.vectors = vectors;
         self
     }
 

@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-use compact_str::CompactString;
 use nowfold_core::time::Timestamp;
 use nowfold_schemas::action::Attribute;
 
-use super::actor::ActorState;
-use super::block::Block;
-use super::events::Chain;
+use super::actor::{ActorState, Holding};
+use super::block::StoredBlock;
+use super::events::StoredChain;
 use super::hash::xxh64;
 use super::names::Names;
 use super::partial::Partial;
-use super::row::{Key, Row};
+use super::row::{EventId, Key, Row};
 use super::store::EventChains;
 use super::supers::Supers;
+use super::view::Chain;
 
 /// What a partition holds, in a few numbers: equal for equal sets of visible events, retracted ids and erasures in
 /// force, whatever the order of arrival and whether or not expired events have been pruned.
@@ -56,9 +56,10 @@ impl EventChains {
     #[doc(hidden)]
     pub fn verify(&self) -> Result<(), String> {
         let mut n_events = 0;
+        let names = self.names();
         for stripe in self.stripes() {
             for (actor, state) in stripe.read().iter() {
-                n_events += verify_actor(state).map_err(|broken| format!("actor {actor:?}: {broken}"))?;
+                n_events += verify_actor(state, &names).map_err(|broken| format!("actor {actor:?}: {broken}"))?;
             }
         }
         if n_events == self.len() { Ok(()) } else { Err(format!("{n_events} events, counted {}", self.len())) }
@@ -66,11 +67,11 @@ impl EventChains {
 }
 
 impl Digest {
-    fn add(&mut self, actor: &CompactString, state: &ActorState, names: &Names, floor: i64) {
+    fn add(&mut self, actor: &str, state: &ActorState, names: &Names, floor: i64) {
         let mut bytes = Vec::new();
         put(&mut bytes, actor.as_bytes());
         let prefix = bytes.len();
-        for verb in state.chains() {
+        for verb in state.view(names) {
             let mut events = verb.chain.iter().filter(|(key, _)| key.t > floor).peekable();
             if events.peek().is_some() {
                 put(&mut bytes, verb.verb.as_bytes());
@@ -143,53 +144,68 @@ fn put_attribute(bytes: &mut Vec<u8>, attribute: &Attribute) {
     }
 }
 
-fn verify_actor(state: &ActorState) -> Result<usize, String> {
-    if !state.chains().is_sorted_by(|a, b| a.verb < b.verb) {
+fn verify_actor(state: &ActorState, names: &Names) -> Result<usize, String> {
+    let chains = state.view(names);
+    if !chains.is_sorted_by(|a, b| a.verb < b.verb) {
         return Err("verbs are out of order".to_owned());
     }
     let mut n_events = 0;
-    for verb in state.chains() {
-        verify_chain(&verb.chain).map_err(|broken| format!("verb {:?}: {broken}", verb.verb))?;
-        for (key, row) in verb.chain.iter() {
+    for own in &chains {
+        let verb = own.verb;
+        verify_order(own.chain).map_err(|broken| format!("verb {verb:?}: {broken}"))?;
+        for (key, row) in own.chain.iter() {
             n_events += 1;
-            if state.find(key, row.id()).is_none_or(|(.., t)| t != key.t) {
+            if state.find(EventId::new(row.id())).is_none_or(|found| found.t != key.t) {
                 return Err(format!("event {:?} is not found by its id", row.id()));
             }
         }
     }
-    if n_events == state.n_events() && state.ids_are_complete() {
+    let ids = match state.holding() {
+        Holding::Few(_) => None,
+        Holding::Many(many) => {
+            for own in many.chains() {
+                verify_blocks(&own.chain).map_err(|broken| format!("verb {:?}: {broken}", own.verb))?;
+            }
+            many.ids()
+        }
+    };
+    if n_events == state.n_events() && ids.is_none_or(|ids| ids.len() == n_events) {
         Ok(n_events)
     } else {
         Err("events are miscounted".to_owned())
     }
 }
 
-fn verify_chain(chain: &Chain) -> Result<(), String> {
-    if chain.is_empty() {
-        return Err("an empty chain is kept".to_owned());
-    }
+fn verify_order(chain: Chain<'_>) -> Result<(), String> {
     let events: Vec<_> = chain.iter().map(|(key, row)| row.order(key.t)).collect();
     if !events.is_sorted_by(|a, b| a < b) {
         return Err("events are out of order".to_owned());
     }
-    let blocks = chain.blocks();
-    for (number, block) in blocks.iter().enumerate() {
-        let last = number + 1 == blocks.len();
-        let cuts = block.keys().iter().filter(|key| key.is_cut()).count();
-        if block.is_empty() || cuts != usize::from(block.is_closed()) || (!last && !block.is_closed()) {
+    let n_blocks = chain.blocks().len();
+    for (number, block) in chain.blocks().numbered(0..n_blocks) {
+        let is_cut: Vec<_> = block.events().map(|(_, row)| EventId::new(row.id()).is_cut()).collect();
+        let (closed, before) = is_cut.split_last().ok_or("an empty chain is kept")?;
+        if before.contains(&true) || (number + 1 < n_blocks && !closed) {
             return Err(format!("block {number} is cut wrongly"));
         }
-        if block.last_time() != block.keys().last().map_or(i64::MIN, |key| key.t) {
+    }
+    Ok(())
+}
+
+fn verify_blocks(chain: &StoredChain) -> Result<(), String> {
+    let blocks = chain.blocks();
+    for (number, block) in blocks.iter().enumerate() {
+        if Some(block.last_time()) != block.events().last_time() {
             return Err(format!("block {number} has a wrong last time"));
         }
-        if block.known_partial().is_some_and(|partial| *partial != Partial::of(block.events())) {
+        if block.known_partial().is_some_and(|partial| *partial != Partial::of(block.view().events())) {
             return Err(format!("block {number} has a wrong partial"));
         }
     }
-    chain.supers().map_or(Ok(()), |supers| verify_supers(supers, blocks))
+    chain.view().supers().map_or(Ok(()), |supers| verify_supers(supers, blocks))
 }
 
-fn verify_supers(supers: &Supers, blocks: &[Block]) -> Result<(), String> {
+fn verify_supers(supers: &Supers, blocks: &[StoredBlock]) -> Result<(), String> {
     let anew = Supers::of(blocks);
     let shape = |supers: &Supers| supers.as_slice().iter().map(|own| (own.first, own.n_events)).collect::<Vec<_>>();
     if blocks.len() < 2 || shape(supers) != shape(&anew) {
@@ -197,7 +213,7 @@ fn verify_supers(supers: &Supers, blocks: &[Block]) -> Result<(), String> {
     }
     for (number, own) in supers.as_slice().iter().enumerate() {
         let blocks = blocks.get(own.first..supers.end(number, blocks.len())).unwrap_or(&[]);
-        let expected = Partial::over(blocks.iter().rev().map(Block::partial));
+        let expected = Partial::over(blocks.iter().rev().map(StoredBlock::partial));
         if own.known_partial().is_some_and(|partial| *partial != expected) {
             return Err(format!("super-block {number} has a wrong partial"));
         }

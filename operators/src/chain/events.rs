@@ -1,52 +1,48 @@
-//! A chain: the events of one actor and one verb in order, cut into blocks and super-blocks.
+//! A chain as an actor with many events keeps it: cut into blocks and super-blocks.
 
-use super::block::Block;
-use super::row::{Key, Order, Row, StoredRow};
+use super::block::StoredBlock;
+use super::ids::IdIndex;
+use super::removed::{Gone, Removed};
+use super::row::{EventId, NewEvent, Order};
 use super::supers::Supers;
+use super::view::{Blocks, Chain, Place};
 
-/// The place of an event in a chain, or the end of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) block: usize,
-    pub(crate) index: usize,
-}
-
-/// Events in order. Blocks are cut after every event whose key is a cut, super-blocks after every super-cut.
+/// Events in order. Blocks are cut after every event whose id is a cut, super-blocks after every super-cut.
 #[derive(Debug)]
-pub(crate) struct Chain(Blocks);
+pub(crate) struct StoredChain(Kind);
 
-/// Nearly every chain has one block, which then lies inline; only a chain without events has an empty one.
+/// Only a chain without events has an empty block.
 #[derive(Debug)]
-enum Blocks {
-    One(Block),
+enum Kind {
+    One(StoredBlock),
     Many(Box<Many>),
 }
 
 /// Two blocks or more.
 #[derive(Debug)]
 struct Many {
-    blocks: Vec<Block>,
+    blocks: Vec<StoredBlock>,
     supers: Supers,
 }
 
-impl Chain {
-    pub(crate) fn new() -> Self {
-        Self(Blocks::One(Block::default()))
+impl StoredChain {
+    /// A chain of one block, or without events.
+    pub(crate) fn new(block: StoredBlock) -> Self {
+        Self(Kind::One(block))
     }
 
-    pub(crate) fn blocks(&self) -> &[Block] {
-        match &self.0 {
-            Blocks::One(block) if block.is_empty() => &[],
-            Blocks::One(block) => std::slice::from_ref(block),
-            Blocks::Many(many) => &many.blocks,
-        }
+    pub(crate) fn view(&self) -> Chain<'_> {
+        Chain::new(match &self.0 {
+            Kind::One(block) => Blocks::One(block.view()),
+            Kind::Many(many) => Blocks::Many(&many.blocks, &many.supers),
+        })
     }
 
-    /// The super-blocks, where there are several blocks.
-    pub(crate) fn supers(&self) -> Option<&Supers> {
+    pub(crate) fn blocks(&self) -> &[StoredBlock] {
         match &self.0 {
-            Blocks::One(_) => None,
-            Blocks::Many(many) => Some(&many.supers),
+            Kind::One(block) if block.is_empty() => &[],
+            Kind::One(block) => std::slice::from_ref(block),
+            Kind::Many(many) => &many.blocks,
         }
     }
 
@@ -55,85 +51,70 @@ impl Chain {
     }
 
     pub(crate) fn first_time(&self) -> i64 {
-        self.blocks().first().map_or(i64::MAX, Block::first_time)
+        self.blocks().first().map_or(i64::MAX, StoredBlock::first_time)
     }
 
-    /// The place of the first event with a time after `t`.
-    pub(crate) fn after(&self, t: i64) -> Place {
-        let blocks = self.blocks();
-        let block = blocks.partition_point(|block| block.last_time() <= t);
-        Place { block, index: blocks.get(block).map_or(0, |block| block.after(t)) }
-    }
-
-    pub(crate) fn get(&self, place: Place) -> Option<(Key, Row<'_>)> {
-        self.blocks().get(place.block)?.get(place.index)
-    }
-
-    /// Every event, oldest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, Row<'_>)> {
-        self.blocks().iter().flat_map(Block::events)
-    }
-
-    /// The place of the event with this time and id.
-    pub(crate) fn find(&self, t: i64, key: Key, id: &str) -> Option<Place> {
-        let mut place = self.after(t.saturating_sub(1));
-        while let Some(block) = self.blocks().get(place.block) {
-            match block.get(place.index) {
-                Some((at, row)) if at.t == t && at.id_hash == key.id_hash && row.id() == id => return Some(place),
-                Some((at, _)) if at.t > t => return None,
-                Some(_) => place.index += 1,
-                None => place = Place { block: place.block + 1, index: 0 },
-            }
+    /// Its block, where there is one.
+    pub(crate) fn into_one_block(self) -> Option<StoredBlock> {
+        match self.0 {
+            Kind::One(block) => Some(block),
+            Kind::Many(_) => None,
         }
-        None
     }
 
     /// Inserts an event where its order says.
-    pub(crate) fn insert(&mut self, key: Key, row: StoredRow) {
+    pub(crate) fn insert(&mut self, is_cut: bool, event: &mut NewEvent) {
         match &mut self.0 {
-            Blocks::Many(many) => many.insert(key, row),
-            Blocks::One(block) if block.is_closed() && block.is_before(row.order(key.t)) => {
-                let mut next = Block::default();
-                next.insert(key, row);
-                self.0 = Blocks::many(vec![std::mem::take(block), next]);
+            Kind::Many(many) => many.insert(is_cut, event),
+            Kind::One(block) if block.is_closed() && block.is_before(event.row().order(event.t)) => {
+                let mut next = StoredBlock::default();
+                next.insert(event);
+                self.0 = Kind::many(vec![std::mem::take(block), next]);
             }
-            Blocks::One(block) => {
-                let index = block.insert(key, row);
-                if key.is_cut() && index + 1 < block.len() {
+            Kind::One(block) => {
+                let index = block.insert(event);
+                if is_cut && index + 1 < block.len() {
                     let rest = block.split_off(index + 1);
-                    self.0 = Blocks::many(vec![std::mem::take(block), rest]);
+                    self.0 = Kind::many(vec![std::mem::take(block), rest]);
                 }
             }
         }
     }
 
-    /// Removes the event at a place.
-    pub(crate) fn remove(&mut self, place: Place) -> Option<(Key, StoredRow)> {
-        self.get(place)?;
-        let removed = match &mut self.0 {
-            Blocks::One(block) => Some(block.remove(place.index)),
-            Blocks::Many(many) => many.remove(place),
-        };
+    /// Removes the event at a place, which is there.
+    pub(crate) fn remove(&mut self, place: Place, gone: &mut Gone) {
+        match &mut self.0 {
+            Kind::One(block) => block.remove(place.index, place.index + 1, gone),
+            Kind::Many(many) => many.remove(place, gone),
+        }
         self.0.inline();
-        removed
     }
 
-    /// Removes every event with a time at or before `t` and hands each to `gone`.
-    pub(crate) fn remove_through(&mut self, t: i64, mut gone: impl FnMut(Key, StoredRow)) {
+    /// Removes every event with a time at or before `t`, from the index of ids as well.
+    pub(crate) fn remove_through(&mut self, t: i64, floor: i64, mut ids: Option<&mut IdIndex>, removed: &mut Removed) {
         if self.first_time() > t {
             return;
         }
-        let gone = |(key, row)| gone(key, row);
+        let through = self.view().after(t);
+        for (number, block) in self.blocks().iter().enumerate().take(through.block + 1) {
+            let to = if number == through.block { through.index } else { block.len() };
+            for (key, row) in block.events().range(0, to) {
+                removed.count(key, row, floor);
+                if let Some(ids) = &mut ids {
+                    ids.remove(EventId::new(row.id()).hash, key.t);
+                }
+            }
+        }
         match &mut self.0 {
-            Blocks::One(block) => block.remove_front(block.after(t), gone),
-            Blocks::Many(many) => many.remove_through(t, gone),
+            Kind::One(block) => block.remove(0, block.view().after(t), &mut removed.gone),
+            Kind::Many(many) => many.remove_before(through, &mut removed.gone),
         }
         self.0.inline();
     }
 }
 
-impl Blocks {
-    fn many(blocks: Vec<Block>) -> Self {
+impl Kind {
+    fn many(blocks: Vec<StoredBlock>) -> Self {
         Self::Many(Box::new(Many { supers: Supers::of(&blocks), blocks }))
     }
 
@@ -148,12 +129,12 @@ impl Blocks {
 }
 
 impl Many {
-    fn insert(&mut self, key: Key, row: StoredRow) {
-        let at = self.block_for(row.order(key.t));
+    fn insert(&mut self, is_cut: bool, event: &mut NewEvent) {
+        let at = self.block_for(event.row().order(event.t));
         let Some(block) = self.blocks.get_mut(at) else { return };
-        let index = block.insert(key, row);
+        let index = block.insert(event);
         self.supers.grow(at, 1);
-        if key.is_cut() && index + 1 < block.len() {
+        if is_cut && index + 1 < block.len() {
             let rest = block.split_off(index + 1);
             self.blocks.insert(at + 1, rest);
             self.supers.split(at, &self.blocks);
@@ -164,7 +145,7 @@ impl Many {
     fn block_for(&mut self, order: Order<'_>) -> usize {
         let n = self.blocks.len();
         if self.blocks.last().is_some_and(|last| last.is_before(order)) {
-            if self.blocks.last().is_some_and(Block::is_closed) {
+            if self.blocks.last().is_some_and(StoredBlock::is_closed) {
                 self.begin_block();
                 return n;
             }
@@ -183,38 +164,37 @@ impl Many {
         for block in self.blocks.iter().rev().take(SETTLED) {
             block.partial();
         }
-        let block = Block::default();
+        let block = StoredBlock::default();
         block.partial();
         self.blocks.push(block);
         self.supers.push(&self.blocks);
     }
 
-    fn remove(&mut self, place: Place) -> Option<(Key, StoredRow)> {
+    fn remove(&mut self, place: Place, gone: &mut Gone) {
         let own = self.supers.holding(place.block);
-        let block = self.blocks.get_mut(place.block)?;
-        let (key, row) = block.remove(place.index);
+        let Some(block) = self.blocks.get_mut(place.block) else { return };
+        let was_cut = block.events().id(place.index).is_some_and(EventId::is_cut);
+        block.remove(place.index, place.index + 1, gone);
         let last = place.block + 1 == self.blocks.len();
-        if self.blocks.get(place.block).is_some_and(Block::is_empty) {
+        if self.blocks.get(place.block).is_some_and(StoredBlock::is_empty) {
             self.blocks.remove(place.block);
-        } else if key.is_cut() && !last {
+        } else if was_cut && !last {
             let next = self.blocks.remove(place.block + 1);
             if let Some(block) = self.blocks.get_mut(place.block) {
                 block.append(next);
             }
         } else {
             self.supers.shrink(place.block, 1);
-            return Some((key, row));
+            return;
         }
         self.supers.rebuild(&self.blocks, own, own + 2);
-        Some((key, row))
     }
 
-    fn remove_through(&mut self, t: i64, mut gone: impl FnMut((Key, StoredRow))) {
-        let whole = self.blocks.partition_point(|block| block.last_time() <= t);
-        let kept = self.supers.holding(whole);
-        self.blocks.drain(..whole).for_each(|block| block.into_events().for_each(&mut gone));
+    fn remove_before(&mut self, through: Place, gone: &mut Gone) {
+        let kept = self.supers.holding(through.block);
+        gone.blocks.extend(self.blocks.drain(..through.block));
         if let Some(first) = self.blocks.first_mut() {
-            first.remove_front(first.after(t), gone);
+            first.remove(0, through.index, gone);
         }
         self.supers.rebuild(&self.blocks, 0, kept + 1);
     }

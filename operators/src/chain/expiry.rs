@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use compact_str::CompactString;
 use nowfold_core::time::millis;
 
 /// Actors by the time at which they have something to forget.
 #[derive(Debug)]
 pub(crate) struct Wheel {
     width_ms: i64,
-    buckets: BTreeMap<i64, Vec<CompactString>>,
+    /// Hashes of the actors' names.
+    buckets: BTreeMap<i64, Vec<u64>>,
 }
 
 impl Wheel {
@@ -28,12 +28,12 @@ impl Wheel {
         t.div_euclid(self.width_ms)
     }
 
-    pub(crate) fn register(&mut self, bucket: i64, actor: &str) {
-        self.buckets.entry(bucket).or_default().push(CompactString::from(actor));
+    pub(crate) fn register(&mut self, bucket: i64, actor: u64) {
+        self.buckets.entry(bucket).or_default().push(actor);
     }
 
     /// An actor of a bucket of which everything is at or before the floor.
-    pub(crate) fn pop_due(&mut self, floor: i64) -> Option<(i64, CompactString)> {
+    pub(crate) fn pop_due(&mut self, floor: i64) -> Option<(i64, u64)> {
         loop {
             let mut first = self.buckets.first_entry()?;
             let bucket = *first.key();
@@ -57,9 +57,9 @@ mod tests {
     #[test]
     fn an_actor_is_due_when_its_whole_bucket_has_expired() {
         let mut wheel = Wheel::new(Duration::from_secs(64));
-        wheel.register(wheel.bucket(1_999), "a");
+        wheel.register(wheel.bucket(1_999), 7);
         assert_eq!(wheel.pop_due(1_998), None);
-        assert_eq!(wheel.pop_due(1_999), Some((1, CompactString::from("a"))));
+        assert_eq!(wheel.pop_due(1_999), Some((1, 7)));
         assert_eq!(wheel.pop_due(i64::MAX), None);
     }
 }

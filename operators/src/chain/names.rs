@@ -1,4 +1,4 @@
-//! Attribute names, interned to small column numbers; one table per partition.
+//! Attribute names and verbs, interned to small numbers; one table per partition.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,7 +31,32 @@ impl Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Column(u16);
 
+/// The number of a verb within a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct VerbNumber(u16);
+
+/// Verbs beyond this many distinct ones have no number.
+const NUMBERED_VERBS: u16 = 4_096;
+
+impl VerbNumber {
+    /// That of a verb without one.
+    pub(crate) const NONE: Self = Self(u16::MAX);
+
+    pub(crate) fn to_bytes(self) -> [u8; 2] {
+        self.0.to_le_bytes()
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 2]) -> Self {
+        Self(u16::from_le_bytes(bytes))
+    }
+}
+
 impl Column {
+    /// The column with this number.
+    pub(crate) fn from_index(index: u64) -> Self {
+        Self(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
     /// Its number as an index.
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
@@ -45,6 +70,8 @@ pub(crate) struct Names {
     verb: HashMap<Arc<str>, Column, RandomState>,
     object: HashMap<Arc<str>, Column, RandomState>,
     all: Vec<(Side, Arc<str>)>,
+    verb_numbers: HashMap<Arc<str>, VerbNumber, RandomState>,
+    verbs: Vec<Arc<str>>,
 }
 
 impl Names {
@@ -74,5 +101,24 @@ impl Names {
         };
         names.insert(name.clone(), column);
         Some(column)
+    }
+
+    /// The verb with this number.
+    pub(crate) fn verb(&self, number: VerbNumber) -> &str {
+        self.verbs.get(usize::from(number.0)).map_or("", |verb| verb)
+    }
+
+    /// A verb's number and its one copy, if it has a number.
+    pub(crate) fn verb_number(&self, verb: &str) -> Option<(VerbNumber, &Arc<str>)> {
+        let number = *self.verb_numbers.get(verb)?;
+        Some((number, self.verbs.get(usize::from(number.0))?))
+    }
+
+    /// Gives a number to a verb that has none, as long as there are some.
+    pub(crate) fn add_verb(&mut self, verb: &Arc<str>) -> Option<VerbNumber> {
+        let number = u16::try_from(self.verbs.len()).ok().filter(|number| *number < NUMBERED_VERBS).map(VerbNumber)?;
+        self.verbs.push(verb.clone());
+        self.verb_numbers.insert(verb.clone(), number);
+        Some(number)
     }
 }

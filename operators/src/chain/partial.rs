@@ -3,8 +3,9 @@
 //! A sum starts at `0.0` and only ever adds: events of a block in order, then the blocks of a super-block newest first,
 //! then super-blocks newest first, then verbs in byte order. Nothing is ever subtracted, so equal sets of events give equal bits.
 
+use super::cell::Cell;
 use super::names::Column;
-use super::row::{Cell, Key, Row};
+use super::row::{Key, Row};
 
 /// How many events, and the times of the oldest and the newest one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,8 @@ impl ColumnSum {
             }
             Cell::Vector(vector) => {
                 self.vectors.add(t);
-                self.add_to_vector(vector.iter().map(f64::from));
+                self.vector.resize(vector.len().max(self.vector.len()), 0.0);
+                vector.add_to(&mut self.vector);
             }
             Cell::Bool(_) | Cell::Text(_) | Cell::List(_) => {}
         }

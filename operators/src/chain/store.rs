@@ -9,12 +9,13 @@ use nowfold_core::time::{Timestamp, millis};
 use nowfold_schemas::action::Action;
 use parking_lot::{Mutex, RwLock};
 
-use super::actor::VerbChain;
 use super::admission::{Admission, Appended, Counters};
 use super::config::ChainConfig;
 use super::mark::{Mark, MarkCell};
 use super::names::Names;
-use super::writer::{Size, Stripe, Writer};
+use super::stripe::Stripe;
+use super::view::VerbChain;
+use super::writer::{Size, Writer};
 
 const STRIPES: usize = 256;
 
@@ -39,7 +40,7 @@ pub struct EventChains {
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     /// Chains in byte order of their verbs; empty for an unknown actor.
-    pub(crate) chains: &'a [VerbChain],
+    pub(crate) chains: Vec<VerbChain<'a>>,
     pub(crate) names: &'a Names,
     /// How far the partition is at this moment.
     pub(crate) mark: Mark,
@@ -50,12 +51,13 @@ pub(crate) struct View<'a> {
 impl EventChains {
     /// An empty store.
     pub fn new(config: ChainConfig) -> Self {
+        let hasher = RandomState::default();
         Self {
-            stripes: (0..STRIPES).map(|_| RwLock::default()).collect(),
-            hasher: RandomState::default(),
+            stripes: (0..STRIPES).map(|_| RwLock::new(Stripe::new(hasher.clone()))).collect(),
+            hasher: hasher.clone(),
             names: ArcSwap::default(),
             mark: MarkCell::new(),
-            writer: Mutex::new(Writer::new(config.clone())),
+            writer: Mutex::new(Writer::new(config.clone(), hasher)),
             config,
         }
     }
@@ -133,9 +135,13 @@ impl EventChains {
         self.size().actors
     }
 
-    /// About how many bytes of memory the store takes. Vectors and texts count for each event that refers to them.
+    /// About how many bytes of memory the store takes. Unlike [`Self::memory`] it is
+    /// known at once.
     pub fn bytes(&self) -> usize {
-        self.size().bytes
+        {
+            let writer = self.writer.lock();
+            writer.size.bytes + writer.vectors.bytes()
+        }
     }
 
     fn size(&self) -> Size {
@@ -146,9 +152,9 @@ impl EventChains {
     pub(crate) fn read<R>(&self, actor: &str, read: impl FnOnce(View<'_>) -> R) -> R {
         let stripe = self.stripe(actor).read();
         let mark = self.mark.read();
-        let chains = stripe.get(actor).map_or(&[] as &[VerbChain], |state| state.chains());
-        let floor = self.floor_of(mark);
-        read(View { chains, names: &self.names.load(), mark, floor })
+        let names = self.names.load();
+        let chains = stripe.get(actor).map_or_else(Vec::new, |state| state.view(&names));
+        read(View { chains, names: &names, mark, floor: self.floor_of(mark) })
     }
 
     pub(crate) fn floor_of(&self, mark: Mark) -> i64 {
@@ -180,16 +186,20 @@ impl EventChains {
 
     fn prune_due(&self, writer: &mut Writer, n_actors: usize) -> bool {
         for _ in 0..n_actors {
-            let Some((bucket, actor)) = writer.wheel.pop_due(writer.floor()) else { return true };
-            writer.prune(&mut self.stripe(&actor).write(), bucket, &actor);
+            let Some((bucket, hash)) = writer.wheel.pop_due(writer.floor()) else { return true };
+            writer.prune(&mut self.stripe_of(hash).write(), bucket, hash);
             writer.free_removed();
         }
         false
     }
 
     fn stripe(&self, actor: &str) -> &RwLock<Stripe> {
+        self.stripe_of(self.hasher.hash_one(actor))
+    }
+
+    fn stripe_of(&self, hash: u64) -> &RwLock<Stripe> {
         #[expect(clippy::cast_possible_truncation, reason = "only the low bits choose the stripe")]
-        let hash = self.hasher.hash_one(actor) as usize;
+        let hash = hash as usize;
         #[expect(clippy::indexing_slicing, reason = "there are STRIPES stripes")]
         &self.stripes[hash % STRIPES]
     }

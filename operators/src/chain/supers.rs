@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::block::Block;
+use super::block::StoredBlock;
 use super::partial::Partial;
 
 /// The super-blocks of a chain with several blocks, oldest first. Together they hold every block once.
@@ -25,8 +25,8 @@ impl Super {
     }
 
     /// The sums of all columns over its blocks, which are `blocks`.
-    pub(crate) fn partial(&self, blocks: &[Block]) -> &Partial {
-        self.partial.get_or_init(|| Box::new(Partial::over(blocks.iter().rev().map(Block::partial))))
+    pub(crate) fn partial(&self, blocks: &[StoredBlock]) -> &Partial {
+        self.partial.get_or_init(|| Box::new(Partial::over(blocks.iter().rev().map(StoredBlock::partial))))
     }
 
     /// The partial, if it is there.
@@ -37,7 +37,7 @@ impl Super {
 
 impl Supers {
     /// Cuts blocks into super-blocks.
-    pub(crate) fn of(blocks: &[Block]) -> Self {
+    pub(crate) fn of(blocks: &[StoredBlock]) -> Self {
         let mut supers = Self(Vec::new());
         let mut begins = true;
         for (number, block) in blocks.iter().enumerate() {
@@ -81,19 +81,19 @@ impl Supers {
     }
 
     /// An empty block was appended as `blocks` shows.
-    pub(crate) fn push(&mut self, blocks: &[Block]) {
-        if blocks.iter().rev().nth(1).is_some_and(Block::ends_super) {
+    pub(crate) fn push(&mut self, blocks: &[StoredBlock]) {
+        if blocks.iter().rev().nth(1).is_some_and(StoredBlock::ends_super) {
             self.0.push(Super::new(blocks.len() - 1, 0));
         }
     }
 
     /// A block was split in two as `blocks` shows.
-    pub(crate) fn split(&mut self, block: usize, blocks: &[Block]) {
+    pub(crate) fn split(&mut self, block: usize, blocks: &[StoredBlock]) {
         let own = self.holding(block);
         self.0.iter_mut().skip(own + 1).for_each(|later| later.first += 1);
-        if blocks.get(block).is_some_and(Block::ends_super) {
+        if blocks.get(block).is_some_and(StoredBlock::ends_super) {
             let rest = blocks.get(block + 1..self.end(own, blocks.len())).unwrap_or(&[]);
-            let n_events = rest.iter().map(Block::len).sum();
+            let n_events = rest.iter().map(StoredBlock::len).sum();
             self.shrink(block, n_events);
             self.0.insert(own + 1, Super::new(block + 1, n_events));
         }
@@ -101,7 +101,7 @@ impl Supers {
 
     /// Blocks were taken out or joined as `blocks` shows. The super-blocks `..before` and `after..` did not change and
     /// keep their partials.
-    pub(crate) fn rebuild(&mut self, blocks: &[Block], before: usize, after: usize) {
+    pub(crate) fn rebuild(&mut self, blocks: &[StoredBlock], before: usize, after: usize) {
         let old = std::mem::replace(self, Self::of(blocks)).0;
         let (n_old, n_new) = (old.len(), self.0.len());
         for (number, old) in old.into_iter().enumerate() {

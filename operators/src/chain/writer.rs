@@ -1,6 +1,6 @@
 //! The writing half of a partition: what is admitted, and how it changes an actor.
 
-use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use compact_str::CompactString;
@@ -8,32 +8,32 @@ use foldhash::fast::RandomState;
 use nowfold_core::time::{Timestamp, millis};
 use nowfold_schemas::action::{Action, Attributes, Op};
 
-use super::actor::{ActorState, Removed};
+use super::actor::ActorState;
 use super::admission::{Admission, Appended, Counters, Faults};
 use super::cells::CellBuilder;
 use super::config::{ChainConfig, MissingTime};
 use super::expiry::Wheel;
 use super::names::{Names, Side};
-use super::row::{Key, StoredRow};
-
-/// The actors of one stripe.
-pub(crate) type Stripe = HashMap<CompactString, ActorState, RandomState>;
-
-/// Verbs beyond this many distinct ones are kept per chain instead of shared.
-const SHARED_VERBS: usize = 4_096;
+use super::removed::{Gone, Removed};
+use super::row::{EventId, NewEvent};
+use super::stripe::Stripe;
+use super::vectors::VectorPool;
 
 /// What only the one writer of a partition touches.
 #[derive(Debug)]
 pub(crate) struct Writer {
     config: ChainConfig,
     stream_time: i64,
-    verbs: HashSet<Arc<str>, RandomState>,
+    hasher: RandomState,
     pub(crate) cells: CellBuilder,
+    pub(crate) vectors: VectorPool,
+    /// The buffers of the event that is being inserted.
+    event: NewEvent,
     pub(crate) wheel: Wheel,
     pub(crate) counters: Counters,
     pub(crate) size: Size,
-    /// Events that were removed and not freed yet.
-    removed: Vec<StoredRow>,
+    /// What was removed and not freed yet.
+    gone: Vec<Gone>,
 }
 
 /// How much a partition holds.
@@ -45,18 +45,21 @@ pub(crate) struct Size {
 }
 
 /// About what an actor with one chain takes besides its events.
-pub(crate) const ACTOR_BYTES: usize = 240;
+pub(crate) const ACTOR_BYTES: usize = 176;
 
 impl Writer {
-    pub(crate) fn new(config: ChainConfig) -> Self {
+    /// A writer; `hasher` is the one that chooses stripes.
+    pub(crate) fn new(config: ChainConfig, hasher: RandomState) -> Self {
         Self {
             stream_time: i64::MIN,
-            verbs: HashSet::default(),
+            hasher,
             cells: CellBuilder::new(config.vector_dims.clone()),
+            vectors: VectorPool::new(config.vectors),
+            event: NewEvent::default(),
             wheel: Wheel::new(config.retention),
             counters: Counters::default(),
             size: Size::default(),
-            removed: Vec::new(),
+            gone: Vec::new(),
             config,
         }
     }
@@ -112,26 +115,25 @@ impl Writer {
     }
 
     fn act(&mut self, stripe: &mut Stripe, action: &Action, t: i64, appended: Appended) -> Admission {
-        let key = Key::new(t, &action.event_id);
+        let id = EventId::new(&action.event_id);
         let floor = self.floor();
-        if let Some(state) = stripe.get_mut(&*action.actor) {
+        if let Some(state) = stripe.get_mut(&action.actor) {
             if let Some(undone) = self.undone(state, action, t, appended) {
                 // It passed every test of time, so stream time moves as if it had been undone after its arrival.
                 self.stream_time = self.stream_time.max(t);
                 return undone;
             }
-            match state.find(key, &action.event_id) {
-                Some((.., at)) if at > floor => return Admission::Duplicate,
-                Some((chain, place, _)) => self.take(state.remove(chain, place)),
+            match state.find(id) {
+                Some(found) if found.t > floor => return Admission::Duplicate,
+                Some(found) => self.take(state.remove(found, floor)),
                 None => {}
             }
         }
-        let (row, faults) = self.row(action);
+        let (verb, faults) = self.pack(action, t);
         self.size.events += 1;
-        self.size.bytes += row.bytes();
-        let verb = self.verb(&action.verb);
+        self.size.bytes += self.event.row().n_bytes();
         let state = self.actor(stripe, &action.actor);
-        state.insert(&verb, key, row);
+        state.insert(self.cells.names(), &verb, id, &mut self.event);
         self.register(state, &action.actor, t);
         self.stream_time = self.stream_time.max(t);
         Admission::Admitted { faults }
@@ -147,15 +149,14 @@ impl Writer {
     }
 
     fn retract(&mut self, stripe: &mut Stripe, actor: &str, id: &str, until: i64) -> Admission {
-        let key = Key::new(0, id);
         let floor = self.floor();
         let state = self.actor(stripe, actor);
         let mut until = until;
         let mut admission = Admission::OrphanRetract;
-        if let Some((chain, place, at)) = state.find(key, id) {
-            self.take(state.remove(chain, place));
-            if at > floor {
-                until = until.max(at);
+        if let Some(found) = state.find(EventId::new(id)) {
+            self.take(state.remove(found, floor));
+            if found.t > floor {
+                until = until.max(found.t);
                 admission = Admission::Retracted;
             }
         }
@@ -175,38 +176,26 @@ impl Writer {
         Admission::Erased { n }
     }
 
-    fn row(&mut self, action: &Action) -> (StoredRow, Faults) {
+    /// Packs an action into the event that is to be inserted; returns the one copy of its verb.
+    fn pack(&mut self, action: &Action, t: i64) -> (Arc<str>, Faults) {
         let sides: [(Side, &Attributes); 3] = [
             (Side::Actor, &action.actor_attributes),
             (Side::Verb, &action.verb_attributes),
             (Side::Object, &action.object_attributes),
         ];
-        let (cells, faults) = self.cells.build(sides);
-        let row = StoredRow {
-            sequence: action.sequence.unwrap_or(0),
-            id: CompactString::from(&*action.event_id),
-            object: CompactString::from(&*action.object),
-            cells,
-        };
-        (row, faults)
-    }
-
-    fn verb(&mut self, verb: &Arc<str>) -> Arc<str> {
-        if let Some(shared) = self.verbs.get(verb) {
-            return shared.clone();
-        }
-        if self.verbs.len() < SHARED_VERBS {
-            self.verbs.insert(verb.clone());
-        }
-        verb.clone()
+        let (number, verb) = self.cells.verb(&action.verb);
+        self.event.begin(t, number, action.sequence.unwrap_or(0), &action.event_id, &action.object);
+        let faults = self.cells.build(sides, &mut self.vectors, &mut self.event);
+        (verb, faults)
     }
 
     fn actor<'a>(&mut self, stripe: &'a mut Stripe, actor: &str) -> &'a mut ActorState {
-        if !stripe.contains_key(actor) {
+        let (state, is_new) = stripe.get_or_insert(actor);
+        if is_new {
             self.size.actors += 1;
             self.size.bytes += ACTOR_BYTES;
         }
-        stripe.entry(CompactString::from(actor)).or_default()
+        state
     }
 
     /// Sees to it that the actor comes up when something of time `t` expires.
@@ -214,22 +203,23 @@ impl Writer {
         let bucket = self.wheel.bucket(t);
         if bucket < state.bucket {
             state.bucket = bucket;
-            self.wheel.register(bucket, actor);
+            self.wheel.register(bucket, self.hasher.hash_one(actor));
         }
     }
 
-    /// Prunes an actor that came up in `bucket`.
-    pub(crate) fn prune(&mut self, stripe: &mut Stripe, bucket: i64, actor: &str) {
+    /// Prunes an actor that came up in `bucket` under the hash of its name.
+    pub(crate) fn prune(&mut self, stripe: &mut Stripe, bucket: i64, hash: u64) {
         let floor = self.floor();
-        let Some(state) = stripe.get_mut(actor).filter(|state| state.bucket == bucket) else { return };
+        let Some(actor) = stripe.registered(hash, bucket).map(CompactString::from) else { return };
+        let Some(state) = stripe.get_mut(&actor) else { return };
         self.take(state.prune(floor));
         if state.is_empty() {
-            stripe.remove(actor);
+            stripe.remove(&actor);
             self.size.actors -= 1;
             self.size.bytes = self.size.bytes.saturating_sub(ACTOR_BYTES);
         } else {
             state.bucket = i64::MAX;
-            self.register(state, actor, state.earliest());
+            self.register(state, &actor, state.earliest());
         }
     }
 
@@ -238,13 +228,18 @@ impl Writer {
     }
 
     fn take(&mut self, removed: Removed) {
-        self.size.events -= removed.rows.len();
-        self.removed.extend(removed.rows);
+        self.size.events -= removed.n_events;
+        self.size.bytes = self.size.bytes.saturating_sub(removed.bytes);
+        if removed.n_events > 0 {
+            self.gone.push(removed.gone);
+        }
     }
 
     /// Frees what was removed; to be called while no stripe is locked.
     pub(crate) fn free_removed(&mut self) {
-        let bytes = self.removed.drain(..).map(|row| row.bytes()).sum();
-        self.size.bytes = self.size.bytes.saturating_sub(bytes);
+        for gone in self.gone.drain(..) {
+            let blocks = gone.blocks.into_iter().flat_map(|block| block.into_events().into_vectors());
+            gone.vectors.into_iter().chain(blocks).for_each(|vector| self.vectors.release(&vector));
+        }
     }
 }

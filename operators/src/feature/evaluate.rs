@@ -26,7 +26,7 @@ impl EventChains {
     pub(crate) fn evaluate(&self, actor: &str, plan: &Plan, as_of: Timestamp, log_floor: Timestamp) -> Evaluated {
         self.read(actor, |view| {
             let mut pass = Pass::new(&view, plan, as_of.as_millis(), log_floor.as_millis());
-            view.chains.iter().for_each(|verb| pass.chain(verb));
+            view.chains.iter().for_each(|verb| pass.chain(*verb));
             pass.finish()
         })
     }
@@ -64,11 +64,11 @@ impl<'a> Pass<'a> {
         Self { view, plan, as_of, floor, bounds, complete, running, sums, late: late.collect() }
     }
 
-    fn chain(&mut self, verb: &'a VerbChain) {
-        if !self.running.iter().any(|feature| feature.planned().matches(&verb.verb)) {
+    fn chain(&mut self, verb: VerbChain<'a>) {
+        if !self.running.iter().any(|feature| feature.planned().matches(verb.verb)) {
             return;
         }
-        let scan = Scan::new(&verb.verb, &verb.chain, self.as_of, &self.bounds);
+        let scan = Scan::new(verb.verb, verb.chain, self.as_of, &self.bounds);
         if scan.is_empty() {
             return;
         }
@@ -114,7 +114,7 @@ impl<'a> Pass<'a> {
     }
 
     fn finish(self) -> Evaluated {
-        let chains = self.view.chains.iter().map(|verb| &verb.chain);
+        let chains = self.view.chains.iter().map(|verb| verb.chain);
         let found = chains.clone().any(|chain| chain.after(self.floor) < chain.after(self.as_of));
         let features = self.running.into_iter().map(|running| FeatureResult {
             name: running.planned().name.clone(),

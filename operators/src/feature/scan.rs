@@ -11,7 +11,7 @@ use crate::chain::{Block, Chain, Column, ColumnSum, Key, Place, Row, Span};
 #[derive(Debug)]
 pub(crate) struct Scan<'a> {
     pub(crate) verb: &'a str,
-    chain: &'a Chain,
+    chain: Chain<'a>,
     /// The first event after `as_of`.
     upper: Place,
     /// Shortest window first, so latest place first.
@@ -29,7 +29,7 @@ struct Edge {
 
 impl<'a> Scan<'a> {
     /// Places the windows `(bound, as_of]`; `bounds` descend.
-    pub(crate) fn new(verb: &'a str, chain: &'a Chain, as_of: i64, bounds: &[i64]) -> Self {
+    pub(crate) fn new(verb: &'a str, chain: Chain<'a>, as_of: i64, bounds: &[i64]) -> Self {
         let upper = chain.after(as_of);
         let newest = chain.before(upper).and_then(|place| chain.get(place)).map_or(i64::MIN, |(key, _)| key.t);
         let (mut n, mut from) = (0, upper);
@@ -56,7 +56,7 @@ impl<'a> Scan<'a> {
     /// Events at or before `as_of`, newest first.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = (Key, Row<'a>)> + use<'a> {
         let upper = self.upper;
-        let blocks = self.chain.blocks().iter().enumerate().take(upper.block + 1).rev();
+        let blocks = self.chain.blocks().numbered(0..upper.block + 1).rev();
         blocks.flat_map(move |(number, block)| {
             let to = if number == upper.block { upper.index } else { block.len() };
             block.events().take(to).rev()
@@ -100,7 +100,7 @@ impl<'a> Scan<'a> {
         sums.clear();
         for (number_of_window, edge) in planned.edges.iter().filter_map(|edge| Some((*edge, self.edges.get(*edge)?))) {
             let mut window = ColumnSum::default();
-            let blocks = self.chain.blocks().iter().enumerate().take(self.upper.block + 1).skip(edge.lower.block);
+            let blocks = self.chain.blocks().numbered(edge.lower.block..self.upper.block + 1);
             for (number, block) in blocks.rev() {
                 let from = if number == edge.lower.block { edge.lower.index } else { 0 };
                 let to = if number == self.upper.block { self.upper.index } else { block.len() };
@@ -120,8 +120,7 @@ impl<'a> Scan<'a> {
         sums: &mut Vec<ColumnSum>,
     ) {
         let mut within = ColumnSum::default();
-        let all = self.chain.blocks().iter().enumerate();
-        for (number, block) in all.take(blocks.end).skip(blocks.start).rev() {
+        for (number, block) in self.chain.blocks().numbered(blocks).rev() {
             let to = if number == self.upper.block { self.upper.index } else { block.len() };
             while let Some(edge) = begins.next_if(|edge| edge.lower.block == number) {
                 sums.push(passed.plus(self.plus(&within, block, column, edge.lower.index..to)));
@@ -130,7 +129,7 @@ impl<'a> Scan<'a> {
                 return;
             }
             if to == block.len() && self.chain.supers().is_some() {
-                if let Some(whole) = block.partial().column(column) {
+                if let Some(whole) = block.partial().and_then(|partial| partial.column(column)) {
                     within.merge(whole);
                 }
             } else {
@@ -141,9 +140,10 @@ impl<'a> Scan<'a> {
     }
 
     /// A sum and the sum over some events of a block: its partial where those are all and the chain keeps partials.
-    fn plus(&self, sum: &ColumnSum, block: &Block, column: Column, events: Range<usize>) -> ColumnSum {
+    fn plus(&self, sum: &ColumnSum, block: Block<'_>, column: Column, events: Range<usize>) -> ColumnSum {
         if events == (0..block.len()) && self.chain.supers().is_some() {
-            block.partial().column(column).map_or_else(|| sum.clone(), |whole| sum.plus(whole.clone()))
+            let whole = block.partial().and_then(|partial| partial.column(column));
+            whole.map_or_else(|| sum.clone(), |whole| sum.plus(whole.clone()))
         } else {
             sum.plus(block.fold(column, events.start, events.end))
         }
@@ -162,12 +162,12 @@ impl<'a> Scan<'a> {
         if number + 1 == supers.len() || blocks.end > self.upper.block {
             return None;
         }
-        Some(supers.get(number)?.partial(self.chain.blocks().get(blocks.clone())?))
+        self.chain.super_partial(number, blocks.clone())
     }
 }
 
 /// The sum over some events of a block, in order.
-fn late_sum<'a>(block: &'a Block, events: Range<usize>, cells: &mut LateCells<'a>, window: usize) -> ColumnSum {
+fn late_sum<'a>(block: Block<'a>, events: Range<usize>, cells: &mut LateCells<'a>, window: usize) -> ColumnSum {
     let mut sum = ColumnSum::default();
     for (key, row) in block.events().take(events.end).skip(events.start) {
         if let Some(cell) = cells.get(row.object(), window) {
@@ -177,9 +177,9 @@ fn late_sum<'a>(block: &'a Block, events: Range<usize>, cells: &mut LateCells<'a
     sum
 }
 
-impl Chain {
+impl Chain<'_> {
     /// The place just before another.
-    fn before(&self, place: Place) -> Option<Place> {
+    fn before(self, place: Place) -> Option<Place> {
         match place.index.checked_sub(1) {
             Some(index) => Some(Place { block: place.block, index }),
             None => {
@@ -190,13 +190,13 @@ impl Chain {
     }
 
     /// Events from one place up to another that does not come before it.
-    fn distance(&self, from: Place, to: Place) -> u64 {
+    fn distance(self, from: Place, to: Place) -> u64 {
         (self.n_before(to.block, from.block) + to.index).saturating_sub(from.index) as u64
     }
 
     /// Events in the blocks from `first` up to `end`.
-    fn n_before(&self, end: usize, first: usize) -> usize {
-        let in_blocks = |first, end| self.blocks().get(first..end).unwrap_or(&[]).iter().map(Block::len).sum::<usize>();
+    fn n_before(self, end: usize, first: usize) -> usize {
+        let in_blocks = |first, end| self.blocks().numbered(first..end).map(|(_, block)| block.len()).sum::<usize>();
         let Some(supers) = self.supers() else { return in_blocks(first, end) };
         let (from, to) = (supers.holding(first) + 1, supers.holding(end));
         match (supers.as_slice().get(from), supers.as_slice().get(to)) {

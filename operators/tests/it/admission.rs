@@ -202,7 +202,7 @@ fn expired_events_are_pruned_as_time_goes_on() {
     assert_eq!(store.chains.actors(), 5);
     store.chains.verify().unwrap();
     let per_event = store.chains.bytes() / store.chains.len();
-    assert!((50..500).contains(&per_event), "{per_event} bytes per event");
+    assert!((20..200).contains(&per_event), "{per_event} bytes per event");
     store.apply(&Action::new("late", "apply", "x").at_ms(900 * HOUR).id("x"));
     assert!(store.chains.maintain(usize::MAX));
     assert_eq!((store.chains.len(), store.chains.actors()), (1, 1));

@@ -1,0 +1,117 @@
+//! The actors of one stripe: an index of small numbers over a list without gaps.
+
+use std::hash::BuildHasher;
+
+use compact_str::CompactString;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::actor::ActorState;
+
+/// Actors by name.
+#[derive(Debug)]
+pub(crate) struct Stripe {
+    index: HashTable<u32>,
+    actors: Vec<Actor>,
+    hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Actor {
+    name: CompactString,
+    state: ActorState,
+}
+
+impl Stripe {
+    /// No actors; `hasher` is the one that chooses stripes.
+    pub(crate) fn new(hasher: RandomState) -> Self {
+        Self { index: HashTable::new(), actors: Vec::new(), hasher }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&ActorState> {
+        let number = self.index.find(self.hash(name), |number| self.is(*number, name))?;
+        self.actors.get(place(*number)).map(|actor| &actor.state)
+    }
+
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut ActorState> {
+        let number = *self.index.find(self.hash(name), |number| self.is(*number, name))?;
+        self.actors.get_mut(place(number)).map(|actor| &mut actor.state)
+    }
+
+    /// The actor of this name, and whether it is new.
+    pub(crate) fn get_or_insert(&mut self, name: &str) -> (&mut ActorState, bool) {
+        let found = self.index.find(self.hash(name), |number| self.is(*number, name)).copied();
+        let number = found.unwrap_or_else(|| self.add(name));
+        #[expect(clippy::indexing_slicing, reason = "the index leads to actors that are there")]
+        (&mut self.actors[place(number)].state, found.is_none())
+    }
+
+    /// An actor whose name has this hash and that is registered in this bucket of the wheel.
+    pub(crate) fn registered(&self, hash: u64, bucket: i64) -> Option<&str> {
+        let fits = |actor: &Actor| actor.state.bucket == bucket && self.hasher.hash_one(&*actor.name) == hash;
+        let number = self.index.find(spread(hash), |number| self.actors.get(place(*number)).is_some_and(fits))?;
+        self.actors.get(place(*number)).map(|actor| &*actor.name)
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        let Ok(entry) = self.index.find_entry(self.hash(name), |number| is(&self.actors, *number, name)) else {
+            return;
+        };
+        let (number, _) = entry.remove();
+        self.actors.swap_remove(place(number));
+        let last = self.actors.len();
+        if let Some(moved) = self.actors.get(place(number)) {
+            let hash = self.hash(&moved.name);
+            if let Some(moved) = self.index.find_mut(hash, |number| place(*number) == last) {
+                *moved = number;
+            }
+        }
+        if self.actors.capacity() > 2 * last + 8 {
+            self.actors.shrink_to(last + last / 8);
+            let Self { index, actors, hasher } = self;
+            index.shrink_to(last, |number| hash_at(actors, hasher, *number));
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &ActorState)> {
+        self.actors.iter().map(|actor| (&*actor.name, &actor.state))
+    }
+
+    fn add(&mut self, name: &str) -> u32 {
+        let n = self.actors.len();
+        let number = u32::try_from(n).unwrap_or(u32::MAX);
+        if self.actors.capacity() == n {
+            self.actors.reserve_exact(n / 8 + 4);
+        }
+        self.actors.push(Actor { name: CompactString::from(name), state: ActorState::default() });
+        let hash = self.hash(name);
+        let Self { index, actors, hasher } = self;
+        index.insert_unique(hash, number, |number| hash_at(actors, hasher, *number));
+        number
+    }
+
+    fn is(&self, number: u32, name: &str) -> bool {
+        is(&self.actors, number, name)
+    }
+
+    fn hash(&self, name: &str) -> u64 {
+        spread(self.hasher.hash_one(name))
+    }
+}
+
+fn is(actors: &[Actor], number: u32, name: &str) -> bool {
+    actors.get(place(number)).is_some_and(|actor| actor.name == name)
+}
+
+fn hash_at(actors: &[Actor], hasher: &RandomState, number: u32) -> u64 {
+    actors.get(place(number)).map_or(0, |actor| spread(hasher.hash_one(&*actor.name)))
+}
+
+/// All actors of a stripe agree in the low bits of their hash, where a table begins its search.
+fn spread(hash: u64) -> u64 {
+    hash.rotate_right(16)
+}
+
+fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
