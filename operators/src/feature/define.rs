@@ -1,8 +1,8 @@
 //! Features as values: `feature("applied").mean("object.embedding").verb("apply").within(hours(24))`.
 
-use std::time::Duration;
-
-use super::window::Windows;
+use super::predicate::Predicate;
+use super::value::FeatureValue;
+use super::window::{Window, Windows};
 
 /// Begins the definition of a feature; the aggregate comes next.
 ///
@@ -32,7 +32,10 @@ pub struct Feature {
     pub(crate) name: String,
     pub(crate) aggregate: Aggregate,
     pub(crate) verbs: Option<Vec<String>>,
-    pub(crate) windows: Vec<Duration>,
+    pub(crate) filter: Option<Predicate>,
+    pub(crate) distinct_by: Option<String>,
+    pub(crate) windows: Vec<Window>,
+    pub(crate) default: Option<FeatureValue>,
     pub(crate) cap: Option<usize>,
     pub(crate) limit: Option<usize>,
 }
@@ -103,7 +106,17 @@ impl FeatureName {
     }
 
     fn of(self, aggregate: Aggregate) -> Feature {
-        Feature { name: self.0, aggregate, verbs: None, windows: Vec::new(), cap: None, limit: None }
+        Feature {
+            name: self.0,
+            aggregate,
+            verbs: None,
+            filter: None,
+            distinct_by: None,
+            windows: Vec::new(),
+            default: None,
+            cap: None,
+            limit: None,
+        }
     }
 }
 
@@ -119,10 +132,41 @@ impl Feature {
         self
     }
 
-    /// The window, or several: `as_of - w < t <= as_of`. With several, the value is a map by
-    /// [`window_label`](super::window_label).
-    pub fn within(mut self, windows: impl Into<Windows>) -> Self {
-        self.windows.extend(windows.into().0);
+    /// Only actions for which this is true; called again, for which both are.
+    pub fn filter(mut self, predicate: Predicate) -> Self {
+        self.filter = Some(match self.filter.take() {
+            Some(before) => Predicate::All(vec![before, predicate]),
+            None => predicate,
+        });
+        self
+    }
+
+    /// For `last` and `actions`: of the actions with one value of this path, only the newest.
+    pub fn distinct_by(mut self, path: impl Into<String>) -> Self {
+        self.distinct_by = Some(path.into());
+        self
+    }
+
+    /// The window, or several: `as_of - w < t <= as_of`. With several, the value is a map by their labels.
+    pub fn within(self, windows: impl Into<Windows>) -> Self {
+        self.windows(windows.into().0.into_iter().map(Window::sliding))
+    }
+
+    /// A window of any kind.
+    pub fn window(self, window: Window) -> Self {
+        self.windows([window])
+    }
+
+    /// Windows of any kind. The value is then a map by their labels: in the order given, or from the shortest to the
+    /// longest where all are plain sliding ones.
+    pub fn windows(mut self, windows: impl IntoIterator<Item = Window>) -> Self {
+        self.windows.extend(windows);
+        self
+    }
+
+    /// What stands for a value that is none: the mean of nothing, or a result beyond the range of numbers.
+    pub fn default_value(mut self, value: impl Into<FeatureValue>) -> Self {
+        self.default = Some(value.into());
         self
     }
 
@@ -144,7 +188,7 @@ impl Feature {
     }
 
     /// Its windows, in the order given.
-    pub fn windows(&self) -> &[Duration] {
+    pub fn all_windows(&self) -> &[Window] {
         &self.windows
     }
 }

@@ -4,8 +4,9 @@ use nowfold_core::time::Timestamp;
 
 use super::aggregate::{Running, Visitor};
 use super::late::LateCells;
-use super::plan::Plan;
+use super::plan::{Answered, Plan};
 use super::result::FeatureResult;
+use super::rows::Question;
 use super::scan::Scan;
 use crate::chain::{ColumnSum, EventChains, Mark, VerbChain, View};
 
@@ -24,12 +25,44 @@ pub(crate) struct Evaluated {
 impl EventChains {
     /// Evaluates a plan for one actor as of `as_of`, at one moment of the partition.
     pub(crate) fn evaluate(&self, actor: &str, plan: &Plan, as_of: Timestamp, log_floor: Timestamp) -> Evaluated {
-        self.read(actor, |view| {
-            let mut pass = Pass::new(&view, plan, as_of.as_millis(), log_floor.as_millis());
-            view.chains.iter().for_each(|verb| pass.chain(*verb));
-            pass.finish()
-        })
+        self.read(actor, |view| evaluate(&view, actor, plan, as_of.as_millis(), log_floor.as_millis()))
     }
+
+    /// The same for several instants, all at one moment of the partition.
+    pub(crate) fn evaluate_timeline(
+        &self,
+        actor: &str,
+        plan: &Plan,
+        instants: &[Timestamp],
+        log_floor: Timestamp,
+    ) -> Vec<Evaluated> {
+        let as_of = |view: &View<'_>, as_of: &Timestamp| {
+            evaluate(view, actor, plan, as_of.as_millis(), log_floor.as_millis())
+        };
+        self.read(actor, |view| instants.iter().map(|instant| as_of(&view, instant)).collect())
+    }
+}
+
+fn evaluate(view: &View<'_>, actor: &str, plan: &Plan, as_of: i64, log_floor: i64) -> Evaluated {
+    let floor = view.floor.max(log_floor);
+    let mut pass = Pass::new(view, plan, as_of, floor);
+    if !plan.features.is_empty() {
+        view.chains.iter().for_each(|verb| pass.chain(verb));
+    }
+    let (by_rows, complete) = plan.rows.evaluate(Question { view, actor, as_of, floor, late: plan.late.as_ref() });
+    let mut evaluated = pass.finish();
+    evaluated.complete &= complete;
+    if by_rows.is_empty() {
+        return evaluated;
+    }
+    let (mut by_sums, mut by_rows) = (evaluated.features.into_iter(), by_rows.into_iter());
+    // Each kind is answered in the order of its features, so the next one is always the one asked for.
+    let features = plan.places.iter().filter_map(|place| match place {
+        Answered::BySums => by_sums.next(),
+        Answered::ByRows => by_rows.next(),
+    });
+    evaluated.features = features.collect();
+    evaluated
 }
 
 /// One evaluation under way.
@@ -50,8 +83,7 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(view: &'a View<'a>, plan: &'a Plan, as_of: i64, log_floor: i64) -> Self {
-        let floor = view.floor.max(log_floor);
+    fn new(view: &'a View<'a>, plan: &'a Plan, as_of: i64, floor: i64) -> Self {
         let lower = || plan.windows_ms.iter().map(|window| as_of.saturating_sub(*window));
         let complete = lower().all(|bound| bound >= floor);
         let bounds: Vec<_> = lower().map(|bound| bound.max(floor)).collect();

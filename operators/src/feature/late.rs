@@ -28,6 +28,19 @@ impl LateJoin {
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.iter().any(|own| **own == *name)
     }
+
+    /// The attribute of an object, if it has one that can be summed.
+    pub(crate) fn attribute(&self, object: &str, name: &str) -> Option<Attribute> {
+        let attributes = (self.lookup)(object)?;
+        let attribute = attributes.get(name)?;
+        let usable = match attribute {
+            Attribute::Int(_) => true,
+            Attribute::Float(value) => value.is_finite(),
+            Attribute::Vector(vector) => is_usable(vector),
+            _ => false,
+        };
+        usable.then(|| attribute.clone())
+    }
 }
 
 impl fmt::Debug for LateJoin {
@@ -54,7 +67,7 @@ impl<'a> LateCells<'a> {
     /// The object's attribute, if it has one that can be summed in the window with this number.
     pub(crate) fn get(&mut self, object: &'a str, window: usize) -> Option<Cell<'_>> {
         if !self.seen.contains_key(object) {
-            let cell = self.look_up(object);
+            let cell = self.join.attribute(object, self.name);
             self.seen.insert(object, cell);
         }
         let cell = self.seen.get(object).and_then(Option::as_ref).and_then(Cell::of)?;
@@ -65,18 +78,6 @@ impl<'a> LateCells<'a> {
             }
             _ => Some(cell),
         }
-    }
-
-    fn look_up(&self, object: &str) -> Option<Attribute> {
-        let attributes = (self.join.lookup)(object)?;
-        let attribute = attributes.get(self.name)?;
-        let usable = match attribute {
-            Attribute::Int(_) => true,
-            Attribute::Float(value) => value.is_finite(),
-            Attribute::Vector(vector) => is_usable(vector),
-            _ => false,
-        };
-        usable.then(|| attribute.clone())
     }
 }
 

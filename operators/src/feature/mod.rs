@@ -1,28 +1,37 @@
 //! Rolling features: defined as values, compiled once, evaluated at read time over an actor's own events.
 //!
-//! A window is `as_of - w < t <= as_of`; there is no state per window, so a new feature is valid at once over all
-//! retained history, and an answer depends on the events alone (`docs/semantics.md`, section 4).
+//! There is no state per window, so a new feature is valid at once over all retained history, and an answer depends on
+//! the events alone (`docs/semantics.md`, section 4). Features with nothing but plain sliding windows and sums are
+//! answered from partial sums; all others from the actions themselves, read once for all that look at the same ones.
 
 mod aggregate;
+mod check;
 mod define;
 mod evaluate;
+mod filter;
 mod group;
 mod late;
+mod number;
 mod path;
 mod plan;
+mod predicate;
 mod result;
+mod rows;
 mod scan;
 mod set;
 mod value;
 mod window;
+mod window_text;
 
 pub use self::define::{Feature, FeatureName, feature};
 pub use self::late::{LateJoin, LateLookup};
 pub use self::path::{Path, PathError};
+pub use self::predicate::{Attr, Comparison, Literal, Predicate, all, any, attr, not};
 pub use self::result::{FeatureResult, WindowResult};
 pub use self::set::{FeatureErrors, FeatureSet};
 pub use self::value::{ActionRow, CountMap, FeatureValue, MapKey};
-pub use self::window::{Windows, window_label};
+pub use self::window::{Window, Windows, window_label};
+pub use self::window_text::WindowError;
 
 pub(crate) use self::evaluate::Evaluated;
 pub(crate) use self::plan::Plan;

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use nowfold_core::names::StoreName;
 use nowfold_core::query::QueryError;
-use nowfold_core::time::millis;
 
+use super::check::{check_options, check_weights, check_windows, invalid, parse_attribute, parse_own};
 use super::define::{Aggregate, Feature};
 use super::late::LateJoin;
 use super::path::{Path, Select};
-use super::window::window_label;
+use super::rows::RowsPlan;
+use super::value::FeatureValue;
+use super::window::Window;
 use crate::chain::Side;
 
 /// What features are checked against.
@@ -27,13 +29,25 @@ pub(crate) struct Limits {
 /// Features that are answered together.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
+    /// In the order of the answer.
+    pub(crate) places: Vec<Answered>,
+    /// Those with nothing but plain sliding windows, no filter, and an aggregate that partial sums help.
     pub(crate) features: Vec<Planned>,
-    /// All windows asked for, in milliseconds, shortest first.
+    /// All the others, which look at single actions.
+    pub(crate) rows: RowsPlan,
+    /// All windows of `features`, in milliseconds, shortest first.
     pub(crate) windows_ms: Vec<i64>,
     /// All attributes to be summed.
     pub(crate) sums: Vec<PlannedSum>,
     /// Where attributes that join late are.
     pub(crate) late: Option<LateJoin>,
+}
+
+/// How a feature is answered. Those of either way keep their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    BySums,
+    ByRows,
 }
 
 /// One compiled feature.
@@ -45,6 +59,8 @@ pub(crate) struct Planned {
     /// Shortest first.
     pub(crate) windows: Vec<PlannedWindow>,
     pub(crate) aggregate: PlannedAggregate,
+    /// What stands for none.
+    pub(crate) default: Option<FeatureValue>,
 }
 
 /// A window of a feature.
@@ -106,26 +122,32 @@ impl Plan {
         let features: Vec<_> = features.into_iter().collect();
         let mut errors = Vec::new();
         let mut plan = Self { late: limits.late.clone(), ..Self::default() };
-        let windows = features.iter().flat_map(|feature| &feature.windows).map(|window| millis(*window));
-        plan.windows_ms = windows.collect::<BTreeSet<_>>().into_iter().collect();
-        for feature in &features {
-            if let Err(error) = check_windows(limits, feature) {
-                errors.push(error);
+        let plain = features.iter().filter(|feature| is_plain(feature)).flat_map(|feature| &feature.windows);
+        plan.windows_ms = plain.filter_map(Window::plain_ms).collect::<BTreeSet<_>>().into_iter().collect();
+        for (number, feature) in features.iter().enumerate() {
+            if features.iter().take(number).any(|other| other.name == feature.name) {
+                errors.push(invalid(feature, "is defined twice; give each feature a name of its own"));
             }
-            match plan.planned(feature) {
-                Ok(planned) if plan.features.iter().any(|other| other.name == planned.name) => {
-                    errors.push(invalid(feature, "is defined twice; give each feature a name of its own"));
-                }
-                Ok(planned) => plan.features.push(planned),
-                Err(error) => errors.push(error),
-            }
+            errors.extend(check_windows(limits, feature).err());
+            errors.extend(check_options(feature).and_then(|()| plan.add(feature)).err());
         }
         plan.assign_slots();
         if errors.is_empty() { Ok(plan) } else { Err(errors) }
     }
 
+    fn add(&mut self, feature: &Feature) -> Result<(), QueryError> {
+        if is_plain(feature) {
+            let planned = self.planned(feature)?;
+            self.places.push(Answered::BySums);
+            self.features.push(planned);
+        } else {
+            self.rows.add(feature, self.late.as_ref())?;
+            self.places.push(Answered::ByRows);
+        }
+        Ok(())
+    }
+
     fn planned(&mut self, feature: &Feature) -> Result<Planned, QueryError> {
-        check_options(feature)?;
         let aggregate = self.aggregate(feature)?;
         let verbs = match &aggregate {
             PlannedAggregate::WeightedMean { weights, .. } => {
@@ -136,17 +158,17 @@ impl Plan {
         let mut windows: Vec<_> = feature.windows.clone();
         windows.sort();
         let windows = windows.into_iter().map(|window| PlannedWindow {
-            label: Arc::from(window_label(window)),
-            edge: self.windows_ms.binary_search(&millis(window)).unwrap_or(0),
+            label: Arc::from(window.to_string()),
+            edge: window.plain_ms().and_then(|ms| self.windows_ms.binary_search(&ms).ok()).unwrap_or(0),
             slot: 0,
         });
-        Ok(Planned { name: Arc::from(feature.name.as_str()), verbs, windows: windows.collect(), aggregate })
+        let (name, default) = (Arc::from(feature.name.as_str()), feature.default.clone());
+        Ok(Planned { name, verbs, windows: windows.collect(), aggregate, default })
     }
 
     fn aggregate(&mut self, feature: &Feature) -> Result<PlannedAggregate, QueryError> {
-        let parse = |path: &str| path.parse::<Path>().map_err(|error| invalid(feature, &format!("is wrong: {error}")));
         let late = self.late.clone();
-        let path = |path: &str| parse(path).and_then(|path| refuse_late(feature, late.as_ref(), path));
+        let path = |path: &str| parse_own(feature, late.as_ref(), path);
         Ok(match &feature.aggregate {
             Aggregate::Count => PlannedAggregate::Count,
             Aggregate::CountBy { path: by } => {
@@ -155,30 +177,23 @@ impl Plan {
             Aggregate::DistinctCount { path: of } => {
                 PlannedAggregate::Distinct { path: path(of)?, cap: feature.cap.unwrap_or(10_000) }
             }
-            Aggregate::Sum { path: of } => PlannedAggregate::Sum { sum: self.sum(feature, parse(of)?)? },
-            Aggregate::Mean { path: of } => PlannedAggregate::Mean { sum: self.sum(feature, parse(of)?)? },
+            Aggregate::Sum { path: of } => PlannedAggregate::Sum { sum: self.sum(feature, of)? },
+            Aggregate::Mean { path: of } => PlannedAggregate::Mean { sum: self.sum(feature, of)? },
             Aggregate::WeightedMean { path: of, weights } => {
                 let weights = check_weights(feature, weights)?;
-                PlannedAggregate::WeightedMean { sum: self.sum(feature, parse(of)?)?, weights }
+                PlannedAggregate::WeightedMean { sum: self.sum(feature, of)?, weights }
             }
             Aggregate::Last { k: 0, .. } => return Err(invalid(feature, "asks for the last 0; ask for at least 1")),
             Aggregate::Last { k, path: of } => PlannedAggregate::Last { k: *k, path: path(of)? },
             Aggregate::Actions { select } => {
-                let select = select.iter().map(|path| path.parse::<Select>());
-                let select = select.collect::<Result<_, _>>();
-                let select = select.map_err(|error| invalid(feature, &format!("is wrong: {error}")))?;
+                let select = parse_select(feature, select)?;
                 PlannedAggregate::Actions { select, limit: feature.limit.unwrap_or(100) }
             }
         })
     }
 
-    fn sum(&mut self, feature: &Feature, path: Path) -> Result<usize, QueryError> {
-        let Path::Attribute(side, name) = path else {
-            return Err(invalid(
-                feature,
-                &format!("cannot sum {path}, which is text; name an attribute such as object.price"),
-            ));
-        };
+    fn sum(&mut self, feature: &Feature, path: &str) -> Result<usize, QueryError> {
+        let (side, name) = parse_attribute(feature, path)?;
         let found = self.sums.iter().position(|sum| sum.side == side && sum.name == name);
         let is_late = side == Side::Object && self.late.as_ref().is_some_and(|late| late.has(&name));
         Ok(found.unwrap_or_else(|| {
@@ -201,68 +216,15 @@ impl Plan {
     }
 }
 
-/// What joins late can be summed and averaged; nothing else looks at it.
-fn refuse_late(feature: &Feature, late: Option<&LateJoin>, path: Path) -> Result<Path, QueryError> {
-    match &path {
-        Path::Attribute(Side::Object, name) if late.is_some_and(|late| late.has(name)) => {
-            let cause =
-                format!("uses {path}, which joins late and can only be summed or averaged; enrich with it at ingest");
-            Err(invalid(feature, &cause))
-        }
-        _ => Ok(path),
-    }
+/// Whether partial sums and plain sliding windows suffice.
+fn is_plain(feature: &Feature) -> bool {
+    feature.filter.is_none()
+        && feature.distinct_by.is_none()
+        && feature.windows.iter().all(|window| window.plain_ms().is_some())
 }
 
-fn check_windows(limits: &Limits, feature: &Feature) -> Result<(), QueryError> {
-    let Some(longest) = feature.windows.iter().max().copied() else {
-        return Err(invalid(feature, "has no window; add .within(hours(24))"));
-    };
-    if feature.windows.iter().any(|window| millis(*window) == 0) {
-        return Err(invalid(feature, "has a window of less than a millisecond; make it longer"));
-    }
-    let distinct: BTreeSet<_> = feature.windows.iter().map(|window| millis(*window)).collect();
-    if distinct.len() < feature.windows.len() {
-        return Err(invalid(feature, "names a window twice; name each once"));
-    }
-    if longest.saturating_add(limits.read_slack) > limits.retention {
-        return Err(QueryError::WindowExceedsRetention {
-            store: limits.store.clone(),
-            feature: feature.name.clone(),
-            needed: longest,
-            retention: limits.retention,
-            read_slack: limits.read_slack,
-        });
-    }
-    Ok(())
-}
-
-fn check_options(feature: &Feature) -> Result<(), QueryError> {
-    let capped = matches!(feature.aggregate, Aggregate::CountBy { .. } | Aggregate::DistinctCount { .. });
-    let limited = matches!(feature.aggregate, Aggregate::Actions { .. });
-    let weighted = matches!(feature.aggregate, Aggregate::WeightedMean { .. });
-    if feature.name.is_empty() {
-        Err(invalid(feature, "has an empty name; give it one"))
-    } else if feature.verbs.as_ref().is_some_and(Vec::is_empty) {
-        Err(invalid(feature, "lists no verb; leave .verbs() out for any"))
-    } else if feature.cap == Some(0) || (feature.cap.is_some() && !capped) {
-        Err(invalid(feature, "has a cap that does not apply; .cap(n) is for count_by and distinct_count, with n >= 1"))
-    } else if feature.limit == Some(0) || (feature.limit.is_some() && !limited) {
-        Err(invalid(feature, "has a limit that does not apply; .limit(n) is for actions, with n >= 1"))
-    } else if weighted && feature.verbs.is_some() {
-        Err(invalid(feature, "names verbs twice; a weighted mean takes them from its weights"))
-    } else {
-        Ok(())
-    }
-}
-
-fn check_weights(feature: &Feature, weights: &[(String, f64)]) -> Result<Vec<(Arc<str>, f64)>, QueryError> {
-    let verbs: BTreeSet<_> = weights.iter().map(|(verb, _)| verb).collect();
-    if weights.is_empty() || verbs.len() < weights.len() || !weights.iter().all(|(_, weight)| weight.is_finite()) {
-        return Err(invalid(feature, "needs one finite weight for each of its verbs, such as [(\"apply\", 1.0)]"));
-    }
-    Ok(weights.iter().map(|(verb, weight)| (Arc::from(verb.as_str()), *weight)).collect())
-}
-
-fn invalid(feature: &Feature, cause: &str) -> QueryError {
-    QueryError::Invalid { cause: format!("feature {:?} {cause}", feature.name) }
+/// The parts of actions to show.
+pub(crate) fn parse_select(feature: &Feature, select: &[String]) -> Result<Vec<Select>, QueryError> {
+    let select = select.iter().map(|path| path.parse::<Select>());
+    select.collect::<Result<_, _>>().map_err(|error| invalid(feature, &format!("is wrong: {error}")))
 }

@@ -40,10 +40,15 @@ pub struct WindowResult {
     pub newest: Option<Timestamp>,
     /// 0 when the value is exact; else the largest relative error to expect (three standard errors of an estimate).
     pub error_bound: f64,
+    /// Whether something that belongs to the value was left out, such as groups beyond the cap.
+    pub truncated: bool,
+    /// Of sessions: whether another action could still join, since the question comes no later than the gap after the
+    /// last one.
+    pub open: Option<bool>,
 }
 
 impl FeatureResult {
-    /// The longest window, which holds all others.
+    /// The last window: of plain sliding ones the longest, which holds all others.
     pub fn widest(&self) -> Option<&WindowResult> {
         self.windows.last()
     }
@@ -59,7 +64,7 @@ impl WindowResult {
     pub(crate) fn new(label: &Arc<str>, value: FeatureValue, span: Span, missing: u64, matched: u64) -> Self {
         let time = |t| (span.n > 0).then(|| Timestamp::from_millis(t));
         let (oldest, newest) = (time(span.oldest), time(span.newest));
-        Self { label: label.clone(), value, used: span.n, missing, matched, oldest, newest, error_bound: 0.0 }
+        Self { label: label.clone(), value, used: span.n, missing, matched, oldest, newest, error_bound: 0.0, truncated: false, open: None }
     }
 }
 
@@ -79,6 +84,9 @@ impl Serialize for FeatureResult {
             map.serialize_entry("newest", &widest.newest.map(rfc3339))?;
             let bounds = self.windows.iter().map(|window| window.error_bound);
             serialize_bound(&mut map, bounds.fold(0.0, f64::max))?;
+            if let Some(open) = widest.open {
+                map.serialize_entry("open", &open)?;
+            }
             if self.late_joined {
                 map.serialize_entry("late_joined", &true)?;
             }

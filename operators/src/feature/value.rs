@@ -8,6 +8,7 @@ use nowfold_core::time::Timestamp;
 use nowfold_schemas::action::Attribute;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
+use super::path::Found;
 use crate::chain::Cell;
 use crate::rfc3339::rfc3339;
 
@@ -100,6 +101,22 @@ impl CountMap {
 }
 
 impl FeatureValue {
+    pub(crate) fn of_found(found: Found<'_>) -> Self {
+        match found {
+            Found::Missing => Self::None,
+            Found::Text(text) => Self::Text(Arc::from(text)),
+            Found::Cell(cell) => Self::of_cell(cell),
+        }
+    }
+
+    /// The default, if there is no value.
+    pub(crate) fn or_default(self, default: Option<&Self>) -> Self {
+        match (self, default) {
+            (Self::None, Some(default)) => default.clone(),
+            (value, _) => value,
+        }
+    }
+
     pub(crate) fn of_cell(cell: Cell<'_>) -> Self {
         match cell {
             Cell::Bool(value) => Self::Bool(value),
@@ -111,6 +128,18 @@ impl FeatureValue {
         }
     }
 }
+
+macro_rules! values {
+    ($($type:ty => $variant:ident),+) => {$(
+        impl From<$type> for FeatureValue {
+            fn from(value: $type) -> Self {
+                Self::$variant(value.into())
+            }
+        }
+    )+};
+}
+
+values!(bool => Bool, i32 => Int, i64 => Int, u64 => Count, f64 => Float, &str => Text, String => Text, Vec<f32> => Vector);
 
 impl From<&Attribute> for FeatureValue {
     fn from(attribute: &Attribute) -> Self {

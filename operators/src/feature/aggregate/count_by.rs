@@ -84,7 +84,7 @@ impl<'a> Visitor<'a> for CountBy<'a> {
 }
 
 /// The `cap` most frequent values, ties in order of the values, and the rest as `other`; `counts` are in order.
-fn capped(counts: Vec<(MapKey, u64)>, cap: usize) -> Vec<(MapKey, u64)> {
+pub(crate) fn capped(counts: Vec<(MapKey, u64)>, cap: usize) -> Vec<(MapKey, u64)> {
     let mut places: Vec<_> = counts.iter().enumerate().map(|(place, (_, n))| (Reverse(*n), place)).collect();
     places.sort_unstable();
     let other = places.iter().skip(cap).map(|(n, _)| n.0).sum();

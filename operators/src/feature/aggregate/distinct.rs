@@ -29,8 +29,9 @@ pub(crate) struct Distinct<'a> {
     used: Vec<Span>,
 }
 
+/// The different values that were met.
 #[derive(Debug)]
-enum Values<'a> {
+pub(crate) enum Values<'a> {
     /// All values, and their hashes in the order in which they came up.
     Exact(HashSet<GroupKey<'a>, RandomState>, Vec<u64>),
     Sketch(Box<CardinalityEstimator<u64>>),
@@ -38,7 +39,7 @@ enum Values<'a> {
 
 impl<'a> Distinct<'a> {
     pub(crate) fn new(path: Resolved, cap: usize, bounds: Vec<i64>) -> Self {
-        let windows = bounds.iter().map(|_| Values::Exact(HashSet::default(), Vec::new())).collect();
+        let windows = bounds.iter().map(|_| Values::default()).collect();
         Self { path, cap, windows, used: vec![Span::default(); bounds.len()], bounds }
     }
 
@@ -84,9 +85,15 @@ impl<'a> Visitor<'a> for Distinct<'a> {
     }
 }
 
+impl Default for Values<'_> {
+    fn default() -> Self {
+        Self::Exact(HashSet::default(), Vec::new())
+    }
+}
+
 impl<'a> Values<'a> {
     /// Returns false when the value is known to have been there.
-    fn insert(&mut self, value: GroupKey<'a>, cap: usize) -> bool {
+    pub(crate) fn insert(&mut self, value: GroupKey<'a>, cap: usize) -> bool {
         match self {
             Self::Sketch(sketch) => sketch.insert_hash(value.hash()),
             Self::Exact(values, hashes) => {
@@ -105,7 +112,7 @@ impl<'a> Values<'a> {
     }
 
     /// The count and its error bound.
-    fn count(&self) -> (u64, f64) {
+    pub(crate) fn count(&self) -> (u64, f64) {
         match self {
             Self::Exact(values, _) => (values.len() as u64, 0.0),
             Self::Sketch(sketch) => (sketch.estimate() as u64, SKETCH_ERROR),

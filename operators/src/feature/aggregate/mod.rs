@@ -19,6 +19,11 @@ use self::distinct::Distinct;
 use self::newest::Newest;
 use self::sums::Sums;
 
+pub(crate) use self::count_by::capped;
+pub(crate) use self::distinct::Values;
+pub(crate) use self::newest::Event;
+pub(crate) use self::sums::{Finished, Total};
+
 /// One feature being computed.
 #[derive(Debug)]
 pub(crate) struct Running<'a> {
@@ -97,7 +102,7 @@ impl<'a> Running<'a> {
     /// The results, one for each window.
     pub(crate) fn finish(self, names: &Names) -> Vec<WindowResult> {
         let windows = self.planned.windows.iter().zip(&self.matched);
-        match self.kind {
+        let mut results: Vec<_> = match self.kind {
             Kind::Count => windows
                 .map(|(window, span)| WindowResult::new(&window.label, FeatureValue::Count(span.n), *span, 0, span.n))
                 .collect(),
@@ -105,7 +110,13 @@ impl<'a> Running<'a> {
             Kind::CountBy(kind) => kind.finish(self.planned, &self.matched),
             Kind::Distinct(kind) => kind.finish(self.planned, &self.matched),
             Kind::Newest(kind) => kind.finish(self.planned, &self.matched, names),
+        };
+        if let Some(default) = &self.planned.default {
+            for result in &mut results {
+                result.value = std::mem::take(&mut result.value).or_default(Some(default));
+            }
         }
+        results
     }
 }
 

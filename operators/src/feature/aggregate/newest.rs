@@ -23,10 +23,11 @@ pub(crate) struct Newest<'a> {
     events: Vec<Event<'a>>,
 }
 
+/// An event that is shown.
 #[derive(Clone, Copy, Debug)]
-struct Event<'a> {
+pub(crate) struct Event<'a> {
     verb: &'a str,
-    key: Key,
+    t: i64,
     row: Row<'a>,
     /// Whether it has the attribute.
     counts: bool,
@@ -41,14 +42,14 @@ impl<'a> Newest<'a> {
         self.events.sort_unstable_by(|a, b| b.order().cmp(&a.order()));
         let windows = planned.windows.iter().zip(matched).zip(&self.bounds);
         let results = windows.map(|((window, matched), bound)| {
-            let inside = self.events.iter().take_while(|event| event.key.t > *bound);
+            let inside = self.events.iter().take_while(|event| event.t > *bound);
             let (mut used, mut missing, mut newest) = (Span::default(), 0, Vec::new());
             for event in inside {
                 if newest.len() == self.k {
                     break;
                 }
                 if event.counts {
-                    used.add(event.key.t);
+                    used.add(event.t);
                     newest.push(event);
                 } else {
                     missing += 1;
@@ -82,25 +83,25 @@ impl<'a> Visitor<'a> for Newest<'a> {
         }
         let counts = self.path.is_none_or(|path| !matches!(path.find(verb, row), Found::Missing));
         self.found_in_chain += usize::from(counts);
-        self.events.push(Event { verb, key, row, counts });
+        self.events.push(Event { counts, ..Event::new(verb, key.t, row) });
         ControlFlow::Continue(())
     }
 }
 
 impl<'a> Event<'a> {
+    pub(crate) fn new(verb: &'a str, t: i64, row: Row<'a>) -> Self {
+        Self { verb, t, row, counts: true }
+    }
+
     fn order(&self) -> Order<'a> {
-        self.row.order(self.key.t)
+        self.row.order(self.t)
     }
 
     fn part(&self, path: Resolved) -> FeatureValue {
-        match path.find(self.verb, self.row) {
-            Found::Missing => FeatureValue::None,
-            Found::Text(text) => FeatureValue::Text(Arc::from(text)),
-            Found::Cell(cell) => FeatureValue::of_cell(cell),
-        }
+        FeatureValue::of_found(path.find(self.verb, self.row))
     }
 
-    fn show(&self, select: &[Select], names: &Names) -> ActionRow {
+    pub(crate) fn show(&self, select: &[Select], names: &Names) -> ActionRow {
         let mut selected = Vec::with_capacity(select.len());
         for select in select {
             match select {
@@ -120,7 +121,7 @@ impl<'a> Event<'a> {
             }
         }
         ActionRow {
-            timestamp: Timestamp::from_millis(self.key.t),
+            timestamp: Timestamp::from_millis(self.t),
             verb: Arc::from(self.verb),
             object: Arc::from(self.row.object()),
             event_id: Arc::from(self.row.id()),

@@ -7,12 +7,15 @@ use super::super::result::WindowResult;
 use super::super::value::FeatureValue;
 use crate::chain::{ColumnSum, Span};
 
+/// A value, the actions it rests on, and its error bound.
+pub(crate) type Finished = (FeatureValue, Span, f64);
+
 /// Totals over the verbs so far, per window.
 #[derive(Debug)]
 pub(crate) struct Sums(Vec<Total>);
 
 #[derive(Clone, Debug, Default)]
-struct Total {
+pub(crate) struct Total {
     sum: ColumnSum,
     /// Sums of absolute weights, of events with numbers and with vectors.
     number_weights: f64,
@@ -43,9 +46,9 @@ impl Sums {
         let windows = planned.windows.iter().zip(matched);
         let results = windows.zip(self.0).map(|((window, matched), total)| {
             let (value, used, error_bound) = match &planned.aggregate {
-                PlannedAggregate::Sum { .. } => sum(&total.sum),
+                PlannedAggregate::Sum { .. } => total.sum(),
                 PlannedAggregate::WeightedMean { .. } => total.weighted_mean(),
-                _ => mean(&total.sum),
+                _ => total.mean(),
             };
             let missing = matched.n - used.n;
             WindowResult { error_bound, ..WindowResult::new(&window.label, value, used, missing, matched.n) }
@@ -55,7 +58,11 @@ impl Sums {
 }
 
 impl Total {
-    fn add_weighted(&mut self, sum: &ColumnSum, weight: f64) {
+    pub(crate) fn of(sum: ColumnSum) -> Self {
+        Self { sum, ..Self::default() }
+    }
+
+    pub(crate) fn add_weighted(&mut self, sum: &ColumnSum, weight: f64) {
         self.sum.numbers.merge(sum.numbers);
         self.sum.floats += weight * number(sum);
         self.number_weights += weight.abs() * count(sum.numbers);
@@ -64,36 +71,38 @@ impl Total {
         self.vector_weights += weight.abs() * count(sum.vectors);
     }
 
-    fn weighted_mean(self) -> (FeatureValue, Span, f64) {
+    pub(crate) fn weighted_mean(self) -> Finished {
         if self.sum.vectors.n > 0 {
             (vector(&self.sum.vector, self.vector_weights), self.sum.vectors, 0.0)
         } else {
             (finite(self.sum.floats / self.number_weights), self.sum.numbers, 0.0)
         }
     }
-}
 
-/// The sum of the numbers: exact when all are whole, f64 otherwise. Whole numbers beyond i64 become an f64 with its
-/// error bound.
-fn sum(sum: &ColumnSum) -> (FeatureValue, Span, f64) {
-    let (value, error_bound) = match i64::try_from(sum.ints) {
-        Ok(ints) if sum.n_floats == 0 => (FeatureValue::Int(ints), 0.0),
-        Err(_) if sum.n_floats == 0 => (finite(number(sum)), f64::EPSILON / 2.0),
-        _ => (finite(number(sum)), 0.0),
-    };
-    (value, sum.numbers, error_bound)
-}
+    /// The sum of the numbers: exact when all are whole, f64 otherwise. Whole numbers beyond i64 become an f64 with
+    /// its error bound.
+    pub(crate) fn sum(self) -> Finished {
+        let sum = &self.sum;
+        let (value, error_bound) = match i64::try_from(sum.ints) {
+            Ok(ints) if sum.n_floats == 0 => (FeatureValue::Int(ints), 0.0),
+            Err(_) if sum.n_floats == 0 => (finite(number(sum)), f64::EPSILON / 2.0),
+            _ => (finite(number(sum)), 0.0),
+        };
+        (value, sum.numbers, error_bound)
+    }
 
-fn mean(sum: &ColumnSum) -> (FeatureValue, Span, f64) {
-    if sum.vectors.n > 0 {
-        (vector(&sum.vector, count(sum.vectors)), sum.vectors, 0.0)
-    } else {
-        (finite(number(sum) / count(sum.numbers)), sum.numbers, 0.0)
+    pub(crate) fn mean(self) -> Finished {
+        let sum = &self.sum;
+        if sum.vectors.n > 0 {
+            (vector(&sum.vector, count(sum.vectors)), sum.vectors, 0.0)
+        } else {
+            (finite(number(sum) / count(sum.numbers)), sum.numbers, 0.0)
+        }
     }
 }
 
 /// The sum of all numbers of a column.
-fn number(sum: &ColumnSum) -> f64 {
+pub(crate) fn number(sum: &ColumnSum) -> f64 {
     sum.floats + sum.ints as f64
 }
 
@@ -102,11 +111,11 @@ fn count(span: Span) -> f64 {
 }
 
 /// None for 0/0 and for what has left the range of f64.
-fn finite(value: f64) -> FeatureValue {
+pub(crate) fn finite(value: f64) -> FeatureValue {
     if value.is_finite() { FeatureValue::Float(value) } else { FeatureValue::None }
 }
 
-fn vector(sum: &[f64], divisor: f64) -> FeatureValue {
+pub(crate) fn vector(sum: &[f64], divisor: f64) -> FeatureValue {
     #[expect(clippy::cast_possible_truncation, reason = "vectors are computed in f64 and given as f32")]
     let values: Arc<[f32]> = sum.iter().map(|x| (x / divisor) as f32).collect();
     if values.iter().all(|x| x.is_finite()) { FeatureValue::Vector(values) } else { FeatureValue::None }

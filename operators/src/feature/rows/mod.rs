@@ -1,0 +1,131 @@
+//! Features that look at single actions: windows of every kind, filters, and aggregates without partial sums.
+//!
+//! Actions are read once for all features with the same verbs and filter, newest first and only as far as their windows
+//! reach. Each window is then a range of them in each verb.
+
+mod distinct;
+mod extent;
+mod fold;
+mod gather;
+mod groups;
+mod input;
+mod newest;
+mod plan;
+mod totals;
+
+use super::path::Resolved;
+use super::result::{FeatureResult, WindowResult};
+use super::value::FeatureValue;
+use crate::chain::{Span, View};
+
+use self::extent::Extent;
+use self::gather::{Lane, Lanes};
+use self::input::{Input, Outcome, Part, Values};
+use self::plan::{Group, PlannedPath, PlannedRows, RowKind};
+
+pub(crate) use self::plan::RowsPlan;
+
+/// What an evaluation is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) view: &'a View<'a>,
+    pub(crate) actor: &'a str,
+    pub(crate) as_of: i64,
+    /// Events at or before this time are invisible.
+    pub(crate) floor: i64,
+    pub(crate) late: Option<&'a super::late::LateJoin>,
+}
+
+impl RowsPlan {
+    /// Answers all features, in order of their numbers, and says whether the history sufficed for all windows.
+    pub(crate) fn evaluate(&self, question: Question<'_>) -> (Vec<FeatureResult>, bool) {
+        let mut numbered = Vec::new();
+        let mut complete = true;
+        for group in &self.groups {
+            complete &= group.evaluate(question, &mut numbered);
+        }
+        numbered.sort_unstable_by_key(|(number, _)| *number);
+        (numbered.into_iter().map(|(_, result)| result).collect(), complete)
+    }
+}
+
+impl Group {
+    fn evaluate(&self, question: Question<'_>, results: &mut Vec<(usize, FeatureResult)>) -> bool {
+        let Question { view, as_of, floor, .. } = question;
+        let test = self.filter.as_ref().map(|filter| filter.bind(question.actor, view.names));
+        let chains = view.chains.iter().filter(|verb| self.matches(&verb.verb));
+        let upper = self.windows.iter().map(|window| window.bounds(as_of).upper).max().unwrap_or(as_of);
+        let lanes = chains.map(|verb| Lane::new(&verb.verb, &verb.chain, upper, floor));
+        let mut lanes = Lanes::new(lanes.collect(), test.as_ref());
+        let extents: Vec<_> =
+            self.windows.iter().map(|window| Extent::of(window, &mut lanes, as_of, floor)).collect();
+        let results_of = self.features.iter().map(|feature| (feature.number, feature.evaluate(question, &lanes, &extents)));
+        results.extend(results_of);
+        extents.iter().all(|extent| extent.complete)
+    }
+}
+
+impl PlannedRows {
+    fn evaluate(&self, question: Question<'_>, lanes: &Lanes<'_, '_>, extents: &[Extent]) -> FeatureResult {
+        let names = question.view.names;
+        let values = match &self.of {
+            PlannedPath::Nothing => Values::Own(Resolved::Column(None)),
+            PlannedPath::Own(path) => Values::Own(path.resolve(names)),
+            PlannedPath::Late(name) => match question.late {
+                Some(join) => Values::late(join, name, lanes.lanes.iter().flat_map(|lane| lane.hits.iter().copied())),
+                None => Values::Own(Resolved::Column(None)),
+            },
+        };
+        let by = self.by.as_ref().map(|path| path.resolve(names));
+        let windows = self.windows.iter().filter_map(|(at, label)| Some((extents.get(*at)?, label)));
+        let windows = windows.map(|(extent, label)| {
+            let parts = parts(lanes, extent);
+            let matched = span(&parts);
+            let input = Input { parts, matched, as_of: question.as_of, names, values: &values, by };
+            let outcome = self.kind.outcome(&input);
+            self.result(outcome, label, matched, extent.open)
+        });
+        let late_joined = matches!(self.of, PlannedPath::Late(_));
+        FeatureResult { name: self.name.clone(), windows: windows.collect(), late_joined }
+    }
+
+    fn result(&self, outcome: Outcome, label: &std::sync::Arc<str>, matched: Span, open: Option<bool>) -> WindowResult {
+        let Outcome { value, used, missing, error_bound, truncated } = outcome;
+        let value = value.or_default(self.default.as_ref());
+        let result = WindowResult::new(label, value, used, missing, matched.n);
+        WindowResult { error_bound, truncated, open, ..result }
+    }
+}
+
+impl RowKind {
+    fn outcome(&self, input: &Input<'_, '_>) -> Outcome {
+        match self {
+            Self::Count => Outcome::new(FeatureValue::Count(input.matched.n), input.matched, input.matched),
+            Self::CountBy { cap } => groups::count_by(input, *cap),
+            Self::Sum => totals::sum(input),
+            Self::Mean => totals::mean(input),
+            Self::WeightedMean { weights } => totals::weighted_mean(input, weights),
+            Self::Distinct { cap } => distinct::distinct_count(input, *cap),
+            Self::Last { k } => newest::last(input, *k),
+            Self::Actions { select, limit } => newest::actions(input, select, *limit),
+        }
+    }
+}
+
+/// The actions of a window in each verb that has any.
+fn parts<'s, 'a>(lanes: &'s Lanes<'a, '_>, extent: &Extent) -> Vec<Part<'s, 'a>> {
+    let parts = lanes.lanes.iter().zip(&extent.ranges);
+    let parts = parts.filter_map(|(lane, range)| Some(Part { verb: lane.verb, hits: lane.hits.get(range.clone())? }));
+    parts.filter(|part| !part.hits.is_empty()).collect()
+}
+
+fn span(parts: &[Part<'_, '_>]) -> Span {
+    let mut span = Span::default();
+    for part in parts {
+        let (newest, oldest) = (part.hits.first(), part.hits.last());
+        if let (Some(newest), Some(oldest)) = (newest, oldest) {
+            span.merge(Span { n: part.hits.len() as u64, oldest: oldest.t, newest: newest.t });
+        }
+    }
+    span
+}
