@@ -76,10 +76,9 @@ pub(crate) fn parse(feature: &Feature, path: &str) -> Result<Path, QueryError> {
 pub(crate) fn parse_attribute(feature: &Feature, path: &str) -> Result<(Side, Arc<str>), QueryError> {
     match parse(feature, path)? {
         Path::Attribute(side, name) => Ok((side, name)),
-        path => Err(invalid(
-            feature,
-            &format!("cannot sum {path}, which is text; name an attribute such as object.price"),
-        )),
+        path => {
+            Err(invalid(feature, &format!("cannot sum {path}, which is text; name an attribute such as object.price")))
+        }
     }
 }
 

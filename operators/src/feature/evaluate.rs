@@ -36,9 +36,8 @@ impl EventChains {
         instants: &[Timestamp],
         log_floor: Timestamp,
     ) -> Vec<Evaluated> {
-        let as_of = |view: &View<'_>, as_of: &Timestamp| {
-            evaluate(view, actor, plan, as_of.as_millis(), log_floor.as_millis())
-        };
+        let as_of =
+            |view: &View<'_>, as_of: &Timestamp| evaluate(view, actor, plan, as_of.as_millis(), log_floor.as_millis());
         self.read(actor, |view| instants.iter().map(|instant| as_of(&view, instant)).collect())
     }
 }

@@ -228,7 +228,6 @@ fn number(found: Found<'_>, other: Number) -> Option<Compared> {
     Number::of(found).map(|number| Compared::Ordered(number.cmp_value(other)))
 }
 
-
 #[cfg(test)]
 mod tests {
     use nowfold_core::time::{Timestamp, hours};

@@ -64,7 +64,18 @@ impl WindowResult {
     pub(crate) fn new(label: &Arc<str>, value: FeatureValue, span: Span, missing: u64, matched: u64) -> Self {
         let time = |t| (span.n > 0).then(|| Timestamp::from_millis(t));
         let (oldest, newest) = (time(span.oldest), time(span.newest));
-        Self { label: label.clone(), value, used: span.n, missing, matched, oldest, newest, error_bound: 0.0, truncated: false, open: None }
+        Self {
+            label: label.clone(),
+            value,
+            used: span.n,
+            missing,
+            matched,
+            oldest,
+            newest,
+            error_bound: 0.0,
+            truncated: false,
+            open: None,
+        }
     }
 }
 

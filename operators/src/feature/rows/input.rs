@@ -66,9 +66,11 @@ impl<'a> Values<'a> {
     pub(crate) fn find<'s>(&'s self, verb: &'a str, hit: &Hit<'a>) -> Found<'s> {
         match self {
             Self::Own(resolved) => resolved.find(verb, hit.row),
-            Self::Late(cells) => {
-                cells.get(hit.row.object()).and_then(Option::as_ref).and_then(Cell::of).map_or(Found::Missing, Found::Cell)
-            }
+            Self::Late(cells) => cells
+                .get(hit.row.object())
+                .and_then(Option::as_ref)
+                .and_then(Cell::of)
+                .map_or(Found::Missing, Found::Cell),
         }
     }
 }

@@ -57,9 +57,9 @@ impl Group {
         let upper = self.windows.iter().map(|window| window.bounds(as_of).upper).max().unwrap_or(as_of);
         let lanes = chains.map(|verb| Lane::new(&verb.verb, &verb.chain, upper, floor));
         let mut lanes = Lanes::new(lanes.collect(), test.as_ref());
-        let extents: Vec<_> =
-            self.windows.iter().map(|window| Extent::of(window, &mut lanes, as_of, floor)).collect();
-        let results_of = self.features.iter().map(|feature| (feature.number, feature.evaluate(question, &lanes, &extents)));
+        let extents: Vec<_> = self.windows.iter().map(|window| Extent::of(window, &mut lanes, as_of, floor)).collect();
+        let results_of =
+            self.features.iter().map(|feature| (feature.number, feature.evaluate(question, &lanes, &extents)));
         results.extend(results_of);
         extents.iter().all(|extent| extent.complete)
     }

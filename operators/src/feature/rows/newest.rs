@@ -33,11 +33,7 @@ pub(super) fn actions(input: &Input<'_, '_>, select: &[Select], limit: usize) ->
 }
 
 /// The `k` newest actions that count; of those with one value of [`Input::by`], only the newest.
-pub(super) fn newest<'a>(
-    input: &Input<'_, 'a>,
-    k: usize,
-    counts: impl Fn(&'a str, &Hit<'a>) -> bool,
-) -> Picked<'a> {
+pub(super) fn newest<'a>(input: &Input<'_, 'a>, k: usize, counts: impl Fn(&'a str, &Hit<'a>) -> bool) -> Picked<'a> {
     let mut picked = Picked::default();
     let mut seen = Seen::new(input.by);
     for (verb, hit) in input.newest_first() {
