@@ -46,7 +46,7 @@ fn evaluate(view: &View<'_>, actor: &str, plan: &Plan, as_of: i64, log_floor: i6
     let floor = view.floor.max(log_floor);
     let mut pass = Pass::new(view, plan, as_of, floor);
     if !plan.features.is_empty() {
-        view.chains.iter().for_each(|verb| pass.chain(verb));
+        view.chains.iter().for_each(|verb| pass.chain(*verb));
     }
     let (by_rows, complete) = plan.rows.evaluate(Question { view, actor, as_of, floor, late: plan.late.as_ref() });
     let mut evaluated = pass.finish();

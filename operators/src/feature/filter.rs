@@ -249,7 +249,7 @@ mod tests {
         chains.read("m", |view| {
             let verb = &view.chains[0];
             let (_, row) = verb.chain.get(Place::default()).unwrap();
-            filter.bind("m", view.names).truth(&verb.verb, row)
+            filter.bind("m", view.names).truth(verb.verb, row)
         })
     }
 

@@ -20,7 +20,7 @@ pub(crate) struct Hit<'a> {
 pub(crate) struct Lane<'a> {
     pub(crate) verb: &'a str,
     pub(crate) hits: Vec<Hit<'a>>,
-    chain: &'a Chain,
+    chain: Chain<'a>,
     /// Just after the next action to be read.
     next: Place,
     /// Actions at or before this time are invisible.
@@ -48,7 +48,7 @@ impl<'a> Hit<'a> {
 
 impl<'a> Lane<'a> {
     /// Begins with the newest action at or before `upper`.
-    pub(crate) fn new(verb: &'a str, chain: &'a Chain, upper: i64, floor: i64) -> Self {
+    pub(crate) fn new(verb: &'a str, chain: Chain<'a>, upper: i64, floor: i64) -> Self {
         Self { verb, hits: Vec::new(), chain, next: chain.after(upper), floor }
     }
 

@@ -53,9 +53,9 @@ impl Group {
     fn evaluate(&self, question: Question<'_>, results: &mut Vec<(usize, FeatureResult)>) -> bool {
         let Question { view, as_of, floor, .. } = question;
         let test = self.filter.as_ref().map(|filter| filter.bind(question.actor, view.names));
-        let chains = view.chains.iter().filter(|verb| self.matches(&verb.verb));
+        let chains = view.chains.iter().filter(|verb| self.matches(verb.verb));
         let upper = self.windows.iter().map(|window| window.bounds(as_of).upper).max().unwrap_or(as_of);
-        let lanes = chains.map(|verb| Lane::new(&verb.verb, &verb.chain, upper, floor));
+        let lanes = chains.map(|verb| Lane::new(verb.verb, verb.chain, upper, floor));
         let mut lanes = Lanes::new(lanes.collect(), test.as_ref());
         let extents: Vec<_> = self.windows.iter().map(|window| Extent::of(window, &mut lanes, as_of, floor)).collect();
         let results_of =
