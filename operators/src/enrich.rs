@@ -8,6 +8,7 @@ use nowfold_core::failure::Stage;
 use nowfold_core::names::Offset;
 use nowfold_core::processor::{ProcessError, Processor, ProcessorContext};
 use nowfold_core::record::Record;
+use nowfold_core::task::Tally;
 use nowfold_core::time::{Timestamp, millis};
 use nowfold_schemas::action::{Action, Attributes};
 
@@ -166,11 +167,12 @@ impl<V, F> Enrich<V, F> {
         {
             return Err(ProcessError::wait(format!("entity {:?} is not in its table yet", self.side.key(action))));
         }
-        cx.count("join_miss");
         if self.missing == MissingEntity::DeadLetter {
+            cx.count("join_miss");
             cx.dead_letter(Stage::Process, &format!("entity {:?} is not in its table", self.side.key(action)));
             return Ok(false);
         }
+        cx.count_as(Tally::AttributeRejected, "join_miss", 1);
         Ok(true)
     }
 

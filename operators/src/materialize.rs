@@ -10,6 +10,7 @@ use nowfold_core::names::StoreName;
 use nowfold_core::processor::{ProcessError, Processor, ProcessorContext};
 use nowfold_core::record::{LogRecord, Record};
 use nowfold_core::state::{Changelog, StateStore, StoreError, StoreSpec};
+use nowfold_core::task::Tally;
 use nowfold_core::time::millis;
 use nowfold_core::topology::{
     Expected, PartitionCount, TopicBlueprint, TopicRequirement, TopicRole, TopicRule, TopologyFault,
@@ -213,11 +214,17 @@ impl Processor<Arc<str>, Option<Action>, (), ()> for Materialize {
 impl Materialize {
     fn report(&self, cx: &mut ProcessorContext<'_, '_, (), ()>, admission: Admission) {
         if let Admission::Admitted { faults } = admission {
-            (0..faults.bad_vector).for_each(|_| cx.count("bad_vector"));
-            (0..faults.bad_number).for_each(|_| cx.count("bad_number"));
-            return;
+            for (reason, n) in faults.by_reason() {
+                cx.count_as(Tally::AttributeRejected, reason, n.into());
+            }
         }
-        cx.count(admission.reason());
+        match admission {
+            Admission::Admitted { .. } | Admission::Retracted | Admission::OrphanRetract => {
+                cx.count_as(Tally::Applied, admission.reason(), 1);
+            }
+            Admission::Erased { n } => cx.count_as(Tally::Applied, admission.reason(), n),
+            _ => cx.count(admission.reason()),
+        }
         let cause = match admission {
             Admission::FutureQuarantined => "the event's time lies too far after its append time",
             Admission::BadTimestamp => "the event has no usable time",

@@ -10,7 +10,9 @@ use crate::names::{StoreName, TopicPartition};
 use crate::record::{LogRecord, Origin, Record};
 use crate::serde::SerdeError;
 use crate::state::{KeyRange, KeyValueStore, StateStore, StoreError};
+use crate::task::Tally;
 use crate::task::graph::NodeContext;
+use crate::task::pending::Pending;
 use crate::time::Timestamp;
 
 /// A step that turns records of `KI, VI` into any number of records of `KO, VO`.
@@ -42,8 +44,10 @@ impl ProcessError {
         Self::at(Stage::Process, cause.into(), false)
     }
 
-    /// Not now: the record waits at the head of its partition and is tried again shortly. Nothing is lost: the
-    /// outputs, dead letters and counts that it has caused so far are dropped and come again; writes to stores stay.
+    /// Not now: the record waits at the head of its partition and is tried again shortly. Nothing is lost and nothing
+    /// happens twice: the outputs, dead letters and counts that it has caused so far, and its writes to key-value stores,
+    /// are dropped and come again. A store of your own kind is told by
+    /// [`StateStore::record_waits`](crate::state::StateStore::record_waits).
     pub fn wait(cause: impl Into<String>) -> Self {
         Self { retriable: true, ..Self::new(cause) }
     }
@@ -137,10 +141,14 @@ impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
         self.node.shared.replaying
     }
 
-    /// Counts something that happened to the present record, such as a drop; appears as
-    /// `nowfold_records_dropped_total{reason}` when it is a drop.
+    /// Counts the present record as dropped; appears as `nowfold_records_dropped_total{reason}`.
     pub fn count(&mut self, reason: &'static str) {
         self.node.shared.count(reason);
+    }
+
+    /// Counts something else that happened `n` times because of the present record; appears as the metric of `tally`.
+    pub fn count_as(&mut self, tally: Tally, reason: &'static str, n: u64) {
+        self.node.shared.count_as(tally, reason, n);
     }
 
     /// Sends the record as it was read to the dead-letter topic, with this cause. Not while replaying.
@@ -154,9 +162,9 @@ impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
     /// [`StoreError::NotConnected`].
     pub fn key_value(&mut self, store: &str) -> Result<LoggedKeyValue<'_>, StoreError> {
         let (name, slot, changelog) = self.node.store(store)?;
-        let inner = slot.as_key_value();
+        let inner = slot.store.as_key_value();
         let inner = inner.ok_or_else(|| StoreError::NotConnected { store: name.to_string(), kind: "key-value" })?;
-        Ok(LoggedKeyValue { name, inner, changelog })
+        Ok(LoggedKeyValue { name, inner, pending: &mut slot.pending, changelog })
     }
 
     /// A store of the user's own kind that the node is connected to.
@@ -165,7 +173,8 @@ impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
     /// [`StoreError::NotConnected`] also when it is of another kind.
     pub fn store<S: StateStore>(&mut self, store: &str) -> Result<&mut S, StoreError> {
         let (name, slot, _) = self.node.store(store)?;
-        let any: &mut dyn Any = slot.as_any_mut();
+        slot.handed_out = true;
+        let any: &mut dyn Any = slot.store.as_any_mut();
         any.downcast_mut()
             .ok_or_else(|| StoreError::NotConnected { store: name.to_string(), kind: std::any::type_name::<S>() })
     }
@@ -182,10 +191,12 @@ pub struct ChangelogWrite {
     pub value: Option<Bytes>,
 }
 
-/// A key-value store whose writes are repeated on its changelog.
+/// A key-value store whose writes are repeated on its changelog. The present record sees its own writes at once; others,
+/// and queries, see them when the record is done with.
 pub struct LoggedKeyValue<'a> {
     name: &'a StoreName,
     inner: &'a mut dyn KeyValueStore,
+    pending: &'a mut Pending,
     changelog: Option<&'a mut Vec<ChangelogWrite>>,
 }
 
@@ -201,7 +212,7 @@ impl LoggedKeyValue<'_> {
     /// # Errors
     /// When the engine fails.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.inner.get(key)
+        self.pending.get(self.inner, key)
     }
 
     /// Pairs with keys in `range`, in ascending byte order, at most `limit`.
@@ -209,7 +220,7 @@ impl LoggedKeyValue<'_> {
     /// # Errors
     /// When the engine fails.
     pub fn range(&self, range: KeyRange, limit: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        self.inner.range(range, limit)
+        self.pending.range(self.inner, range, limit)
     }
 
     /// Pairs whose keys begin with `prefix`, in ascending byte order, at most `limit`.
@@ -217,30 +228,29 @@ impl LoggedKeyValue<'_> {
     /// # Errors
     /// When the engine fails.
     pub fn prefix(&self, prefix: &[u8], limit: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        self.inner.prefix(prefix, limit)
+        self.pending.prefix(self.inner, prefix, limit)
     }
 
     /// Sets `key` to `value`.
     ///
     /// # Errors
-    /// When the engine fails.
+    /// None now. When the engine fails at the end of the record, the task stops.
     pub fn put(&mut self, key: Bytes, value: Bytes) -> Result<(), StoreError> {
-        self.inner.put(key.clone(), value.clone())?;
-        self.log(key, Some(value));
+        self.write(key, Some(value));
         Ok(())
     }
 
     /// Removes `key`.
     ///
     /// # Errors
-    /// When the engine fails.
+    /// None now. When the engine fails at the end of the record, the task stops.
     pub fn delete(&mut self, key: &[u8]) -> Result<(), StoreError> {
-        self.inner.delete(key)?;
-        self.log(Bytes::copy_from_slice(key), None);
+        self.write(Bytes::copy_from_slice(key), None);
         Ok(())
     }
 
-    fn log(&mut self, key: Bytes, value: Option<Bytes>) {
+    fn write(&mut self, key: Bytes, value: Option<Bytes>) {
+        self.pending.write(key.clone(), value.clone());
         if let Some(changelog) = &mut self.changelog {
             changelog.push(ChangelogWrite { store: self.name.clone(), key, value });
         }

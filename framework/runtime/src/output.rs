@@ -48,8 +48,8 @@ impl Outbox {
     /// Queues the effects of a task in the order in which they arose.
     pub(crate) fn put(&mut self, runner: &mut Runner) -> Result<(), RuntimeError> {
         let mut effects = runner.take_effects();
-        for (reason, n) in effects.take_counts() {
-            metrics::counter!("nowfold_records_dropped_total", "reason" => reason).increment(n);
+        for ((tally, reason), n) in effects.take_counts() {
+            metrics::counter!(tally.metric(), "reason" => reason).increment(n);
         }
         effects.dead_letters.iter().for_each(count_dead_letter);
         let verdict = runner.default_verdict();

@@ -146,7 +146,7 @@ impl Engine {
     }
 
     fn append_effects(&mut self, mut effects: Effects, id: TaskId) {
-        for (reason, n) in effects.take_counts() {
+        for ((_, reason), n) in effects.take_counts() {
             *self.counts.entry(reason).or_default() += n;
         }
         let now = self.clock.now();

@@ -31,6 +31,18 @@ pub struct Faults {
     pub too_many_names: u32,
 }
 
+impl Faults {
+    /// Each reason that there was, with how many attributes it concerns.
+    pub fn by_reason(self) -> impl Iterator<Item = (&'static str, u32)> {
+        let all = [
+            ("bad_vector", self.bad_vector),
+            ("bad_number", self.bad_number),
+            ("too_many_names", self.too_many_names),
+        ];
+        all.into_iter().filter(|(_, n)| *n > 0)
+    }
+}
+
 /// What became of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -41,6 +41,8 @@ impl<'a> Ask<'a> {
         let features = self.features;
         let (partition, handle) = features.hub.owner_of(features.store.as_str(), actor.as_bytes())?;
         let chains = handle.reader.clone().downcast::<EventChains>().map_err(|_| features.not_of_actions())?;
+        // A store that restores is behind as well, but says how long that takes.
+        self.check_ready(&partition, &handle.progress.get())?;
         self.wait(&partition, &chains, &handle)?;
         // Read before the evaluation, so that the answer holds at least what the position says.
         let progress = handle.progress.get();

@@ -240,6 +240,23 @@ fn a_restoring_store_answers_only_within_an_allowed_lag() {
 }
 
 #[test]
+fn a_restoring_store_says_so_whatever_position_is_required() {
+    let mut store = store();
+    applied(&mut store, 2, "a", &[1.0]);
+    let restore = |lag: Lag| {
+        store.progress.update(|progress| {
+            progress.readiness = Readiness::Restoring { done: 1, total: 9 };
+            progress.lag = lag;
+        });
+    };
+    restore(Lag::Unknown);
+    let ask = || store.features.query("member-111").at_least(&position(5));
+    assert_eq!(ask().get().unwrap_err().code(), "NF012");
+    restore(Lag::None);
+    assert_eq!(ask().allow_stale(minutes(5)).get().unwrap_err().code(), "NF013", "stale is fine, behind is not");
+}
+
+#[test]
 fn law_5_estimates_say_how_far_off_they_may_be() {
     let distinct = feature("objects").distinct_count("object").cap(100).within([hours(1), hours(24)]);
     let mut store = Store::new(&ChainConfig::new(hours(97)), [distinct]);

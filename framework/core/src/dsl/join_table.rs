@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::table::{Rows, key_value};
+use super::table::Rows;
 use super::{KStream, KTable};
 use crate::failure::Stage;
 use crate::names::{StoreName, TopicName};
 use crate::processor::ProcessError;
 use crate::record::{LogRecord, Record};
 use crate::serde::Part;
+use crate::state::StoreError;
 use crate::task::graph::{Node, NodeContext};
 use crate::topology::graph::NodeKind;
 use crate::topology::{CoPartition, TopologyFault};
@@ -89,7 +90,10 @@ impl<K: 'static, V: 'static, T: 'static, O: 'static> JoinNode<K, V, T, O> {
     fn row(&self, cx: &mut NodeContext<'_>, key: &K) -> Result<Option<T>, ProcessError> {
         let key = self.rows.key_bytes(&self.topic, key);
         let Some(key) = key.map_err(|error| ProcessError::serde(Stage::Process, &error))? else { return Ok(None) };
-        let value = key_value(cx, &self.store)?.get(&key)?;
+        let (name, slot, _) = cx.store(self.store.as_str())?;
+        let missing = || StoreError::NotConnected { store: name.to_string(), kind: "key-value" };
+        let store = slot.store.as_key_value().ok_or_else(missing)?;
+        let value = slot.pending.get(store, &key)?;
         value.map(|value| self.decode(value)).transpose()
     }
 

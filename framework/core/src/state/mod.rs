@@ -29,6 +29,15 @@ pub trait StateStore: Send + 'static {
     /// A handle for reads from other threads, published to queries.
     fn reader(&self) -> Arc<dyn Any + Send + Sync>;
 
+    /// Called after a record whose processing had this store in its hands
+    /// ([`ProcessorContext::store`](crate::processor::ProcessorContext::store)): what it wrote stays. Not called for
+    /// reads and writes through [`as_key_value`](Self::as_key_value), which are held back until then by themselves.
+    fn record_done(&mut self) {}
+
+    /// Called instead when the record is not passed over and comes again. A store on which a record must not act twice
+    /// takes back here what was written since the last call of either; by default it stays.
+    fn record_waits(&mut self) {}
+
     /// Applies a record of the store's own changelog topic.
     ///
     /// # Errors

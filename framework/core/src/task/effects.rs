@@ -15,7 +15,32 @@ pub struct Effects {
     pub dead_letters: Vec<OutputRecord>,
     /// Writes for changelog topics; their partition is the task's.
     pub changelog: Vec<ChangelogWrite>,
-    counts: BTreeMap<&'static str, u64>,
+    counts: Counts,
+}
+
+/// What was counted, by kind and reason.
+pub type Counts = BTreeMap<(Tally, &'static str), u64>;
+
+/// What a counted reason says about its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tally {
+    /// The record went no further.
+    Dropped,
+    /// The record went on without one of its attributes.
+    AttributeRejected,
+    /// A store took the record in, or undid something because of it.
+    Applied,
+}
+
+impl Tally {
+    /// The metric under which it appears, labelled by `reason`.
+    pub const fn metric(self) -> &'static str {
+        match self {
+            Self::Dropped => "nowfold_records_dropped_total",
+            Self::AttributeRejected => "nowfold_attributes_rejected_total",
+            Self::Applied => "nowfold_actions_applied_total",
+        }
+    }
 }
 
 /// A point in a task's effects.
@@ -37,30 +62,28 @@ impl Effects {
         Mark { outputs: self.outputs.len(), dead_letters: self.dead_letters.len(), changelog: self.changelog.len() }
     }
 
-    /// Drops the outputs and dead letters since `mark`.
-    pub(super) fn cut_records(&mut self, mark: Mark) {
+    /// Drops what came since `mark`.
+    pub(super) fn cut(&mut self, mark: Mark) {
         self.outputs.truncate(mark.outputs);
         self.dead_letters.truncate(mark.dead_letters);
-    }
-
-    /// Drops the changelog writes since `mark`.
-    pub(super) fn cut_changelog(&mut self, mark: Mark) {
         self.changelog.truncate(mark.changelog);
     }
 
     /// Adds to a counter.
-    pub fn count(&mut self, reason: &'static str, n: u64) {
-        *self.counts.entry(reason).or_default() += n;
+    pub fn count(&mut self, tally: Tally, reason: &'static str, n: u64) {
+        *self.counts.entry((tally, reason)).or_default() += n;
     }
 
     /// Takes the counters gathered so far.
-    pub fn take_counts(&mut self) -> BTreeMap<&'static str, u64> {
+    pub fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.counts)
     }
 
-    /// The counters gathered so far.
-    pub fn counts(&self) -> &BTreeMap<&'static str, u64> {
-        &self.counts
+    /// The counters gathered so far, by reason.
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        self.counts.iter().for_each(|((_, reason), n)| *counts.entry(*reason).or_default() += n);
+        counts
     }
 
     /// Whether nothing is to be written.

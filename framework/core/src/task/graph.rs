@@ -5,12 +5,12 @@
 
 use std::any::Any;
 
-use super::shared::Shared;
+use super::shared::{Shared, StoreSlot};
 use super::wiring::Wiring;
 use crate::failure::Stage;
 use crate::names::StoreName;
 use crate::processor::{ChangelogWrite, ProcessError};
-use crate::state::{StateStore, StoreError};
+use crate::state::StoreError;
 
 /// A node at work. `slot` is an `Option<Record<K, V>>` of the node's input type.
 pub(crate) trait Node: Send {
@@ -21,7 +21,7 @@ pub(crate) trait Node: Send {
 pub(crate) type CloneSlot = fn(&dyn Any) -> Option<Box<dyn Any>>;
 
 /// A store's name, the store, and where its writes are logged, when it has a changelog topic.
-pub(crate) type ConnectedStore<'a> = (&'a StoreName, &'a mut dyn StateStore, Option<&'a mut Vec<ChangelogWrite>>);
+pub(crate) type ConnectedStore<'a> = (&'a StoreName, &'a mut StoreSlot, Option<&'a mut Vec<ChangelogWrite>>);
 
 /// A node's view of the task while it runs.
 pub(crate) struct NodeContext<'t> {
@@ -91,6 +91,6 @@ impl NodeContext<'_> {
         let (name, place) = wiring.stores.iter().find(|(name, _)| name.as_str() == store).ok_or_else(missing)?;
         let slot = self.shared.stores.get_mut(*place).ok_or_else(missing)?;
         let changelog = slot.logged.then_some(&mut self.shared.effects.changelog);
-        Ok((name, slot.store.as_mut(), changelog))
+        Ok((name, slot, changelog))
     }
 }

@@ -13,6 +13,7 @@ mod current;
 mod effects;
 pub(crate) mod graph;
 pub(crate) mod node;
+pub(crate) mod pending;
 mod queue;
 pub(crate) mod shared;
 pub(crate) mod wiring;
@@ -21,7 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use current::ORIGIN_HEADER;
-pub use effects::Effects;
+pub use effects::{Counts, Effects, Tally};
 
 use crate::failure::{TaskFailure, Verdict};
 use crate::names::{Offset, Partition, StoreName, TopicName, TopicPartition};
@@ -31,6 +32,7 @@ use crate::time::Timestamp;
 use crate::topology::{StartPolicy, SubTopology, Topology, changelog_topic};
 use graph::{Node, NodeContext};
 use queue::SourceQueue;
+use pending::Pending;
 use shared::{Shared, Stop, StoreSlot};
 use wiring::Wiring;
 
@@ -340,6 +342,8 @@ fn stores(topology: &Topology, part: &SubTopology) -> Vec<StoreSlot> {
         name: spec.name.clone(),
         store: (spec.factory)(),
         logged: spec.changelog == Changelog::Topic,
+        pending: Pending::default(),
+        handed_out: false,
     });
     open.collect()
 }

@@ -3,19 +3,45 @@
 use std::sync::Arc;
 
 use super::current::Current;
-use super::effects::{Effects, Mark};
+use super::effects::{Effects, Mark, Tally};
+use super::pending::Pending;
 use super::wiring::Wiring;
 use crate::failure::{Failure, FailureHandlers, Stage, TaskFailure, Verdict};
 use crate::names::{Offset, StoreName, TopicName, TopicPartition};
 use crate::processor::ProcessError;
 use crate::record::{LogRecord, Origin};
-use crate::state::StateStore;
+use crate::state::{StateStore, StoreError};
 use crate::time::Timestamp;
 
 pub(crate) struct StoreSlot {
     pub(crate) name: StoreName,
     pub(crate) store: Box<dyn StateStore>,
     pub(crate) logged: bool,
+    /// What the present record has written, if it is a key-value store.
+    pub(crate) pending: Pending,
+    /// Whether the present record has had the store itself in its hands.
+    pub(crate) handed_out: bool,
+}
+
+impl StoreSlot {
+    /// The present record is done with.
+    fn keep(&mut self) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.handed_out) {
+            self.store.record_done();
+        }
+        match self.store.as_key_value() {
+            Some(store) if !self.pending.is_empty() => self.pending.flush(store),
+            _ => Ok(()),
+        }
+    }
+
+    /// The present record leaves nothing behind.
+    fn forget(&mut self) {
+        self.pending.drop_all();
+        if std::mem::take(&mut self.handed_out) {
+            self.store.record_waits();
+        }
+    }
 }
 
 pub(crate) struct Shared {
@@ -31,7 +57,7 @@ pub(crate) struct Shared {
     /// Where the effects of the present record begin.
     before: Mark,
     /// What the present record is counted under.
-    counts: Vec<&'static str>,
+    counts: Vec<(Tally, &'static str, u64)>,
     stop: Option<Stop>,
 }
 
@@ -77,20 +103,35 @@ impl Shared {
 
     /// Ends the present record: keeps or drops its effects, and returns why it is not passed over, if so.
     ///
-    /// A record that waits leaves no outputs and counts behind, since it comes again. Its writes to stores have been
-    /// made, so they stay in the changelog too.
+    /// A record that is not passed over leaves nothing behind, since it comes again: no outputs and counts, and no writes
+    /// to key-value stores and their changelogs.
     pub(super) fn settle(&mut self) -> Option<Stop> {
-        let stop = self.stop.take();
-        let waits = stop.as_ref().is_some_and(|stop| stop.retriable);
-        if self.replaying || waits {
-            self.effects.cut_records(self.before);
+        let stop = match self.stop.take() {
+            Some(stop) => {
+                self.stores.iter_mut().for_each(StoreSlot::forget);
+                Some(stop)
+            }
+            None => self.keep_writes().err(),
+        };
+        if self.replaying || stop.is_some() {
+            self.effects.cut(self.before);
             self.counts.clear();
         }
-        if self.replaying {
-            self.effects.cut_changelog(self.before);
-        }
-        self.counts.drain(..).for_each(|reason| self.effects.count(reason, 1));
+        self.counts.drain(..).for_each(|(tally, reason, n)| self.effects.count(tally, reason, n));
         stop
+    }
+
+    /// Makes the present record's writes; a store that refuses them stops the task.
+    fn keep_writes(&mut self) -> Result<(), Stop> {
+        for slot in &mut self.stores {
+            slot.keep().map_err(|error| Stop {
+                node: Arc::from(slot.name.as_str()),
+                stage: Stage::Process,
+                cause: error.to_string(),
+                retriable: false,
+            })?;
+        }
+        Ok(())
     }
 
     pub(crate) fn origin(&self) -> &Origin {
@@ -110,9 +151,13 @@ impl Shared {
         self.stream_time = self.stream_time.max(self.current.record.timestamp);
     }
 
-    /// Counts something that happened to the present record.
+    /// Counts the present record as dropped.
     pub(crate) fn count(&mut self, reason: &'static str) {
-        self.counts.push(reason);
+        self.count_as(Tally::Dropped, reason, 1);
+    }
+
+    pub(crate) fn count_as(&mut self, tally: Tally, reason: &'static str, n: u64) {
+        self.counts.push((tally, reason, n));
     }
 
     /// Whether the present record is not passed over, whatever the processors above make of it.

@@ -9,7 +9,8 @@ use nowfold_core::failure::{Stage, Verdict};
 use nowfold_core::names::{TopicName, TopicPartition};
 use nowfold_core::processor::{ProcessError, Processor, ProcessorContext};
 use nowfold_core::record::{OutputRecord, Record};
-use nowfold_core::serde::{Format, Pair, Plain, SerdeError, Serializer, Utf8};
+use nowfold_core::serde::{Format, Nullable, Pair, Plain, SerdeError, Serializer, Utf8};
+use nowfold_core::state::{Changelog, StateStore, StoreError, StoreSpec};
 use nowfold_testkit::TestDriver;
 
 use crate::support::{at, number, pairs, raw, read, text};
@@ -361,4 +362,113 @@ fn a_row_of_a_global_table_that_cannot_be_read_is_skipped_unless_the_handler_fai
     assert_eq!(lenient.count("global_decode"), 1);
     let failure = driver(Some(Verdict::Fail)).pipe_raw(row()).unwrap_err();
     assert_eq!((failure.stage, failure.node.as_str()), (Stage::Decode, "all"));
+}
+
+/// Counts per key, in a key-value store, and shows what it sees of its own writes.
+struct Counter;
+
+impl Processor<String, String, String, String> for Counter {
+    fn process(
+        &mut self,
+        cx: &mut ProcessorContext<'_, '_, String, String>,
+        record: Record<String, String>,
+    ) -> Result<(), ProcessError> {
+        let mut store = cx.key_value("counts")?;
+        let n = store.get(record.key.as_bytes())?.map_or(0, |n| n[0]) + 1;
+        store.put(Bytes::from(record.key.clone()), Bytes::copy_from_slice(&[n]))?;
+        store.put("other".into(), "x".into())?;
+        store.delete(b"other")?;
+        let all = store.range((std::ops::Bound::Unbounded, std::ops::Bound::Unbounded), 9)?;
+        let (with_prefix, one) = (store.prefix(record.key.as_bytes(), 9)?.len(), store.prefix(b"", 1)?.len());
+        cx.forward(record.with_value(format!("{n} of {} {with_prefix} {one}", all.len())))
+    }
+}
+
+#[test]
+fn a_record_that_waits_below_a_stateful_step_acts_on_its_store_once() {
+    let up = Arc::new(AtomicBool::new(true));
+    let app = StreamsBuilder::new("app");
+    app.state_store(StoreSpec::key_value("counts"));
+    let counted = app.stream("in", text()).process("count", || Counter, &["counts"]);
+    counted.clone().to("first", text());
+    counted.to("second", Pair::new(Utf8, Moody(up.clone())));
+    let driver = TestDriver::new(app.build().unwrap());
+    let written = || driver.output::<String, Option<String>>("app-counts-changelog", Pair::new(Utf8, Nullable(Utf8)));
+    let changelog = || written().read_pairs().len();
+    driver.pipe_raw(raw("in", Some("k"), Some(b"a"), 1)).unwrap();
+    assert_eq!((read(&driver, "second"), changelog()), (pairs(&[("k", "1 of 1 1 1")]), 3));
+    up.store(false, Ordering::Relaxed);
+    driver.pipe_raw(raw("in", Some("k"), Some(b"b"), 2)).unwrap();
+    for _ in 0..5 {
+        driver.process().unwrap();
+        assert!(driver.blocked()["0_0"].contains("it sleeps"));
+    }
+    assert_eq!(changelog(), 0, "nothing of it is written while it waits");
+    up.store(true, Ordering::Relaxed);
+    driver.process().unwrap();
+    assert_eq!(read(&driver, "second"), pairs(&[("k", "2 of 1 1 1")]));
+    assert_eq!((read(&driver, "first").len(), changelog()), (2, 3));
+    driver.pipe_raw(raw("in", Some("l"), Some(b"c"), 3)).unwrap();
+    assert_eq!(read(&driver, "second"), pairs(&[("l", "1 of 2 1 1")]));
+}
+
+/// A store of the user's own: what it holds, and what the present record added.
+#[derive(Default)]
+struct Tape {
+    kept: Vec<String>,
+    fresh: Vec<String>,
+}
+
+impl StateStore for Tape {
+    fn as_any_mut(&mut self) -> &mut dyn std::any::Any {
+        self
+    }
+
+    fn reader(&self) -> Arc<dyn std::any::Any + Send + Sync> {
+        Arc::new(())
+    }
+
+    fn restore(&mut self, _: &nowfold_core::record::LogRecord) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn record_done(&mut self) {
+        self.kept.append(&mut self.fresh);
+    }
+
+    fn record_waits(&mut self) {
+        self.fresh.clear();
+    }
+}
+
+/// Appends to the tape and forwards how long it is.
+struct Append;
+
+impl Processor<String, String, String, String> for Append {
+    fn process(
+        &mut self,
+        cx: &mut ProcessorContext<'_, '_, String, String>,
+        record: Record<String, String>,
+    ) -> Result<(), ProcessError> {
+        let tape = cx.store::<Tape>("tape")?;
+        tape.fresh.push(record.value.clone());
+        let length = tape.kept.len() + tape.fresh.len();
+        cx.forward(record.with_value(length.to_string()))
+    }
+}
+
+#[test]
+fn a_store_of_ones_own_is_told_when_a_record_comes_again() {
+    let up = Arc::new(AtomicBool::new(false));
+    let app = StreamsBuilder::new("app");
+    app.state_store(StoreSpec::new("tape", Changelog::None, || Box::new(Tape::default())));
+    let appended = app.stream("in", text()).process("append", || Append, &["tape"]);
+    appended.to("out", Pair::new(Utf8, Moody(up.clone())));
+    let driver = TestDriver::new(app.build().unwrap());
+    driver.pipe_raw(raw("in", Some("k"), Some(b"a"), 1)).unwrap();
+    driver.process().unwrap();
+    up.store(true, Ordering::Relaxed);
+    driver.process().unwrap();
+    driver.pipe_raw(raw("in", Some("k"), Some(b"b"), 1)).unwrap();
+    assert_eq!(read(&driver, "out"), pairs(&[("k", "1"), ("k", "2")]));
 }
