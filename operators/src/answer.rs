@@ -22,7 +22,8 @@ pub struct Envelope {
     pub found: bool,
     /// Whether the store's history reaches back to the beginning of every window.
     pub complete: bool,
-    /// Whether events that belong to the answer were left out: more rows than the limit.
+    /// Whether events that belong to the answer were left out: more rows than the limit, or events that went since their
+    /// actor had more than it may.
     pub truncated: bool,
     /// Whether the lag is unknown or was last known more than two seconds ago, or the store is still restoring.
     pub stale: bool,

@@ -18,5 +18,7 @@ pub use answer::Answer;
 pub use enrich::MissingEntity;
 pub use feature::feature;
 pub use features::Features;
-pub use materialize::{Actions, ChainStore};
-pub use standardize::{IntoActions, MAX_ACTOR_BYTES, MissingEventTime, ToActions};
+pub use materialize::{Actions, ChainStore, FLOOR_HEADER, Materialized, REASON_HEADER};
+pub use standardize::{
+    ActionDefaults, EventIdentity, IntoActions, MAX_ACTOR_BYTES, MissingEventTime, ToActions, natural_key,
+};

@@ -4,21 +4,22 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nowfold_core::dsl::{GlobalTable, StreamsBuilder};
+use bytes::Bytes;
+use nowfold_core::dsl::{GlobalTable, KStream, StreamsBuilder};
 use nowfold_core::failure::Stage;
 use nowfold_core::names::StoreName;
 use nowfold_core::processor::{ProcessError, Processor, ProcessorContext};
-use nowfold_core::record::{LogRecord, Record};
+use nowfold_core::record::{Headers, LogRecord, Record};
 use nowfold_core::state::{Changelog, StateStore, StoreError, StoreSpec};
 use nowfold_core::task::Tally;
-use nowfold_core::time::millis;
+use nowfold_core::time::{Timestamp, millis};
 use nowfold_core::topology::{
     Expected, PartitionCount, TopicBlueprint, TopicRequirement, TopicRole, TopicRule, TopologyFault,
 };
 use nowfold_schemas::action::{Action, Attributes};
 
-use crate::actions_topic::ActionLog;
-use crate::chain::{Admission, Appended, ChainConfig, EventChains};
+use crate::actions_topic::{ActionLog, ActionStream};
+use crate::chain::{Admission, Appended, ChainConfig, Dedup, EventChains};
 use crate::feature::{Feature, FeatureSet, LateJoin};
 
 /// A store of per-actor event chains to be made from an actions topic.
@@ -58,7 +59,44 @@ impl Actions {
         self
     }
 
-    /// Sends events that arrive too late to the dead-letter topic, instead of only counting them.
+    /// What to do with an event whose id its actor has already. Default: the first in the log wins.
+    ///
+    /// ```
+    /// use nowfold_operators::{Actions, chain::Dedup};
+    ///
+    /// // A correction is sent again under the same event id, with a higher sequence.
+    /// let actions = Actions::named("activity").dedup(Dedup::LatestWins);
+    /// # let _ = actions;
+    /// ```
+    pub fn dedup(mut self, dedup: Dedup) -> Self {
+        self.config.dedup = dedup;
+        self
+    }
+
+    /// With [`Dedup::LatestWins`]: how much earlier a version's time may be than that of the version before it. Default: 1
+    /// hour; events are remembered that much longer.
+    pub fn version_span(mut self, span: Duration) -> Self {
+        self.config.version_span = span;
+        self
+    }
+
+    /// Keeps at most the `n` newest events of each actor, by the order of `docs/semantics.md`, section 1, whatever the
+    /// order of arrival; at least 1. Retracted events and earlier versions count as well until they expire. Answers
+    /// whose windows reach back to events that went say `truncated`, and are not `complete`. Default: no limit.
+    pub fn max_events_per_actor(mut self, n: usize) -> Self {
+        self.config.max_events_per_actor = Some(n.max(1));
+        self
+    }
+
+    /// How many of the latest events that were not kept are remembered to explain answers: per actor (default 32) and per
+    /// partition (default 16,384). 0 remembers none.
+    pub fn remember_drops(mut self, per_actor: usize, per_partition: usize) -> Self {
+        (self.config.drops_per_actor, self.config.drops) = (per_actor, per_partition);
+        self
+    }
+
+    /// Sends events that arrive too late to the dead-letter topic, instead of only counting them. See also
+    /// [`Materialized::late`].
     pub fn late_records_to_dead_letters(mut self) -> Self {
         self.late_records_to_dead_letters = true;
         self
@@ -108,7 +146,7 @@ impl Actions {
 impl ActionLog {
     /// Makes the topic's actions into a store. The topic is the store's changelog: at every start the store is rebuilt by
     /// reading it from its beginning, which is idempotent.
-    pub fn materialize(self, actions: Actions) {
+    pub fn materialize(self, actions: Actions) -> Materialized {
         let builder = self.stream.builder();
         let Actions { name, config, features, late_records_to_dead_letters, late } = actions;
         let features = compile(&builder, &name, &config, late, features);
@@ -119,8 +157,43 @@ impl ActionLog {
         builder.state_store(spec.queryable(Arc::new(features)).log_floor_slack(skew));
         let node = format!("materialize-{name}");
         let store = name.clone();
-        let make = move || Materialize { store: store.clone(), late_records_to_dead_letters };
-        let _ = self.stream.process::<(), (), _>(&node, make, &[name.as_str()]);
+        let make = move || Materialize { store: store.clone(), late_records_to_dead_letters, capped: 0 };
+        Materialized { late: self.stream.process(&node, make, &[name.as_str()]) }
+    }
+}
+
+/// A store that was made from an actions topic, and what did not come into it.
+#[derive(Debug)]
+pub struct Materialized {
+    late: KStream<Arc<str>, Action>,
+}
+
+/// The header of a late action with the reason: `late_dropped`.
+pub const REASON_HEADER: &str = "nowfold-drop-reason";
+
+/// The header of a late action with the time, in decimal milliseconds, up to which the store had let events expire.
+pub const FLOOR_HEADER: &str = "nowfold-drop-floor";
+
+impl Materialized {
+    /// The actions that came too late for the store, as they were, with [`REASON_HEADER`] and [`FLOOR_HEADER`]: to be
+    /// written to a topic of their own, or into a store that keeps longer.
+    ///
+    /// ```
+    /// use nowfold_core::{dsl::StreamsBuilder, time::hours};
+    /// use nowfold_operators::{ActionSource, Actions, feature};
+    /// use nowfold_schemas::ActionCodec;
+    ///
+    /// let app = StreamsBuilder::new("feed");
+    /// let late = app
+    ///     .actions("actions")
+    ///     .materialize(Actions::named("activity").features([feature("n").count().within(hours(24))]))
+    ///     .late();
+    /// late.into_stream().to("late-actions", ActionCodec::new().pair());
+    /// # app.build()?;
+    /// # Ok::<(), nowfold_core::topology::TopologyError>(())
+    /// ```
+    pub fn late(self) -> ActionStream {
+        ActionStream::from_stream(self.late)
     }
 }
 
@@ -188,16 +261,16 @@ impl StateStore for ChainStore {
 struct Materialize {
     store: StoreName,
     late_records_to_dead_letters: bool,
+    /// Events that the limit per actor had taken by now.
+    capped: u64,
 }
 
-impl Processor<Arc<str>, Option<Action>, (), ()> for Materialize {
-    fn process(
-        &mut self,
-        cx: &mut ProcessorContext<'_, '_, (), ()>,
-        record: Record<Arc<str>, Option<Action>>,
-    ) -> Result<(), ProcessError> {
+type Late<'n, 't> = ProcessorContext<'n, 't, Arc<str>, Action>;
+
+impl Processor<Arc<str>, Option<Action>, Arc<str>, Action> for Materialize {
+    fn process(&mut self, cx: &mut Late<'_, '_>, record: Record<Arc<str>, Option<Action>>) -> Result<(), ProcessError> {
         let appended = Appended::new(cx.source_record().1.offset, record.timestamp);
-        let chains = &cx.store::<ChainStore>(self.store.as_str())?.0;
+        let chains = cx.store::<ChainStore>(self.store.as_str())?.0.clone();
         let admission = match &record.value {
             None => chains.erase(&record.key, appended),
             Some(action) if action.actor != record.key => {
@@ -206,35 +279,66 @@ impl Processor<Arc<str>, Option<Action>, (), ()> for Materialize {
             }
             Some(action) => chains.apply(action, appended),
         };
-        self.report(cx, admission);
-        Ok(())
+        self.report(cx, admission, &chains);
+        match record.value {
+            Some(action) if admission == Admission::LateDropped => {
+                let headers = with_reason(record.headers, admission, chains.floor());
+                cx.forward(Record { key: record.key, value: action, timestamp: record.timestamp, headers })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
+fn with_reason(mut headers: Headers, admission: Admission, floor: Timestamp) -> Headers {
+    headers.push(REASON_HEADER, Some(Bytes::from_static(admission.reason().as_bytes())));
+    headers.push(FLOOR_HEADER, Some(Bytes::from(floor.as_millis().to_string())));
+    headers
+}
+
 impl Materialize {
-    fn report(&self, cx: &mut ProcessorContext<'_, '_, (), ()>, admission: Admission) {
-        if let Admission::Admitted { faults } = admission {
-            for (reason, n) in faults.by_reason() {
-                cx.count_as(Tally::AttributeRejected, reason, n.into());
-            }
+    fn report(&mut self, cx: &mut Late<'_, '_>, admission: Admission, chains: &EventChains) {
+        for (reason, n) in admission.faults().by_reason() {
+            cx.count_as(Tally::AttributeRejected, reason, n.into());
         }
         match admission {
-            Admission::Admitted { .. } | Admission::Retracted | Admission::OrphanRetract => {
+            Admission::Erased { n } => cx.count_as(Tally::Applied, admission.reason(), n),
+            Admission::Admitted { .. }
+            | Admission::Replaced { .. }
+            | Admission::Retracted
+            | Admission::OrphanRetract => {
                 cx.count_as(Tally::Applied, admission.reason(), 1);
             }
-            Admission::Erased { n } => cx.count_as(Tally::Applied, admission.reason(), n),
+            Admission::Capped => {}
             _ => cx.count(admission.reason()),
         }
-        let cause = match admission {
-            Admission::FutureQuarantined => "the event's time lies too far after its append time",
-            Admission::BadTimestamp => "the event has no usable time",
-            Admission::MissingEventId => "the event has no id",
-            Admission::MissingActor => "the event has no actor",
-            Admission::LateDropped if self.late_records_to_dead_letters => {
-                "the event is older than the store's retention"
+        self.count_capped(cx, chains);
+        if let Some(cause) = self.dead_letter_cause(admission, chains) {
+            cx.dead_letter(Stage::Admission, &format!("{}: {cause}", admission.reason()));
+        }
+    }
+
+    /// One event that comes in may make another go.
+    fn count_capped(&mut self, cx: &mut Late<'_, '_>, chains: &EventChains) {
+        if chains.config().max_events_per_actor.is_some() {
+            let capped = chains.counters().capped;
+            if capped > self.capped {
+                cx.count_as(Tally::Dropped, "capped", capped - self.capped);
+                self.capped = capped;
             }
-            _ => return,
-        };
-        cx.dead_letter(Stage::Admission, cause);
+        }
+    }
+
+    fn dead_letter_cause(&self, admission: Admission, chains: &EventChains) -> Option<String> {
+        Some(match admission {
+            Admission::FutureQuarantined => "the event's time lies too far after its append time".to_owned(),
+            Admission::BadTimestamp => "the event has no usable time".to_owned(),
+            Admission::MissingEventId => "the event has no id".to_owned(),
+            Admission::MissingActor => "the event has no actor".to_owned(),
+            Admission::LateDropped if self.late_records_to_dead_letters => {
+                format!("the event is older than the store's retention, which has expired all up to {}", chains.floor())
+            }
+            _ => return None,
+        })
     }
 }

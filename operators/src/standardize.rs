@@ -59,6 +59,60 @@ pub enum MissingEventTime {
     RecordTimestamp,
 }
 
+/// What identifies an action to which the mapping gave no event id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EventIdentity {
+    /// The record it was made from: two equal records are two events.
+    #[default]
+    Record,
+    /// What it says: actions of one actor with equal verb, object and event time are one event, however often the source
+    /// sends them. The id is [`natural_key`].
+    NaturalKey,
+}
+
+/// What stands in for what a mapping leaves out. Made from either of its parts, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ActionDefaults {
+    /// For the event time.
+    pub missing_time: MissingEventTime,
+    /// For the event id.
+    pub identity: EventIdentity,
+}
+
+impl ActionDefaults {
+    /// Identifies actions by what they say.
+    #[must_use]
+    pub fn natural_key(mut self) -> Self {
+        self.identity = EventIdentity::NaturalKey;
+        self
+    }
+}
+
+impl From<MissingEventTime> for ActionDefaults {
+    fn from(missing_time: MissingEventTime) -> Self {
+        Self { missing_time, ..Self::default() }
+    }
+}
+
+impl From<EventIdentity> for ActionDefaults {
+    fn from(identity: EventIdentity) -> Self {
+        Self { identity, ..Self::default() }
+    }
+}
+
+/// The id of an action by what it says: `{event time in ms}/{bytes of the verb}/{verb}/{object}`. Together with the actor,
+/// which is part of every event's identity, it tells apart any two actions that differ in one of these.
+///
+/// ```
+/// # use nowfold_operators::natural_key;
+/// # use nowfold_core::time::Timestamp;
+/// assert_eq!(natural_key(Timestamp::from_millis(1_795_428_000_123), "apply", "job-1"), "1795428000123/5/apply/job-1");
+/// ```
+pub fn natural_key(timestamp: Timestamp, verb: &str, object: &str) -> String {
+    format!("{}/{}/{verb}/{object}", timestamp.as_millis(), verb.len())
+}
+
 /// Maps streams to standard actions.
 pub trait ToActions<K, V> {
     /// Maps each record to standard actions and stamps what the mapping leaves out: without an `event_id` the action gets
@@ -84,14 +138,30 @@ pub trait ToActions<K, V> {
     where
         Self: Sized,
     {
-        self.to_actions_with(name, MissingEventTime::Refuse, map)
+        self.to_actions_with(name, ActionDefaults::default(), map)
     }
 
-    /// Like [`to_actions`](Self::to_actions), choosing what stands in for a missing event time.
+    /// Like [`to_actions`](Self::to_actions), choosing what stands in for a missing event time and event id.
+    ///
+    /// ```
+    /// use nowfold_core::{dsl::StreamsBuilder, serde::Plain};
+    /// use nowfold_operators::{EventIdentity, ToActions};
+    /// use nowfold_schemas::Action;
+    ///
+    /// let app = StreamsBuilder::new("visits");
+    /// // The source sends some visits twice; they have no id of their own.
+    /// app.stream("pages", Plain::<String, String>::new())
+    ///     .to_actions_with("standardize", EventIdentity::NaturalKey, |member, page| {
+    ///         Action::new(member, "view", page).at_ms(1)
+    ///     })
+    ///     .through("actions");
+    /// # app.build()?;
+    /// # Ok::<(), nowfold_core::topology::TopologyError>(())
+    /// ```
     fn to_actions_with<A: IntoActions>(
         self,
         name: &str,
-        missing: MissingEventTime,
+        defaults: impl Into<ActionDefaults>,
         map: impl Fn(K, V) -> A + Send + Sync + 'static,
     ) -> ActionStream;
 }
@@ -100,18 +170,18 @@ impl<K: 'static, V: 'static> ToActions<K, V> for KStream<K, V> {
     fn to_actions_with<A: IntoActions>(
         self,
         name: &str,
-        missing: MissingEventTime,
+        defaults: impl Into<ActionDefaults>,
         map: impl Fn(K, V) -> A + Send + Sync + 'static,
     ) -> ActionStream {
-        let map = Arc::new(map);
-        let stream = self.process(name, move || Standardize { map: map.clone(), missing }, &[]);
+        let (map, defaults) = (Arc::new(map), defaults.into());
+        let stream = self.process(name, move || Standardize { map: map.clone(), defaults }, &[]);
         ActionStream::new(stream.dead_letters_by_default())
     }
 }
 
 struct Standardize<F> {
     map: Arc<F>,
-    missing: MissingEventTime,
+    defaults: ActionDefaults,
 }
 
 type Out<'n, 't> = ProcessorContext<'n, 't, Arc<str>, Action>;
@@ -156,9 +226,13 @@ impl<F> Standardize<F> {
     fn complete(&self, cx: &mut Out<'_, '_>, mut action: Action, record: Timestamp) -> Result<Action, Refusal> {
         let stamp = cx.next_event_id();
         check_actor(&action.actor)?;
-        action.timestamp = Some(self.event_time(&action, record)?);
+        let timestamp = self.event_time(&action, record)?;
+        action.timestamp = Some(timestamp);
         if action.event_id.is_empty() {
-            action.event_id = stamp.into();
+            action.event_id = match self.defaults.identity {
+                EventIdentity::Record => stamp.into(),
+                EventIdentity::NaturalKey => natural_key(timestamp, &action.verb, &action.object).into(),
+            };
         }
         action.sequence = action.sequence.or(Some(cx.origin().offset));
         Ok(action)
@@ -166,7 +240,7 @@ impl<F> Standardize<F> {
 
     fn event_time(&self, action: &Action, record: Timestamp) -> Result<Timestamp, Refusal> {
         let given = action.timestamp.filter(|t| t.as_millis() > 0);
-        let stand_in = (self.missing == MissingEventTime::RecordTimestamp).then_some(record);
+        let stand_in = (self.defaults.missing_time == MissingEventTime::RecordTimestamp).then_some(record);
         given.or(stand_in).ok_or_else(|| Refusal {
             reason: "bad_timestamp",
             cause: format!("the action has no usable event time ({:?})", action.timestamp),

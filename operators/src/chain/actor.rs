@@ -6,7 +6,7 @@ use super::few::Few;
 use super::many::Many;
 use super::names::Names;
 use super::removed::Removed;
-use super::row::{EventId, NewEvent};
+use super::row::{EventId, NewEvent, Order, Row};
 use super::undo::Undo;
 use super::view::{Place, VerbChain};
 
@@ -89,6 +89,37 @@ impl ActorState {
                 Some(Found { t: few.events().time(index)?, chain: 0, place: Place { block: 0, index } })
             }
             Holding::Many(many) => many.find(id).map(|(chain, place, t)| Found { t, chain, place }),
+        }
+    }
+
+    /// The event that [`Self::find`] found, with its verb where the event's own number may not tell it.
+    pub(crate) fn event(&self, found: Found) -> Option<(Option<&str>, Row<'_>)> {
+        match &self.holding {
+            Holding::Few(few) => few.events().get(found.place.index).map(|(_, row)| (None, row)),
+            Holding::Many(many) => {
+                let own = many.chains().get(found.chain)?;
+                own.chain.view().get(found.place).map(|(_, row)| (Some(&*own.verb), row))
+            }
+        }
+    }
+
+    /// The oldest event in order.
+    pub(crate) fn oldest(&self) -> Option<(Order<'_>, Found)> {
+        let found = |chain, index, t| Found { t, chain, place: Place { block: 0, index } };
+        match &self.holding {
+            Holding::Few(few) => {
+                let events = few.events().range(0, few.events().len()).enumerate();
+                let events = events.map(|(index, (key, row))| (row.order(key.t), found(0, index, key.t)));
+                events.min_by_key(|(order, _)| *order)
+            }
+            Holding::Many(many) => {
+                let heads = many.chains().iter().enumerate();
+                let heads = heads.filter_map(|(chain, own)| {
+                    let (key, row) = own.chain.view().get(Place::default())?;
+                    Some((row.order(key.t), found(chain, 0, key.t)))
+                });
+                heads.min_by_key(|(order, _)| *order)
+            }
         }
     }
 

@@ -34,11 +34,8 @@ pub struct Faults {
 impl Faults {
     /// Each reason that there was, with how many attributes it concerns.
     pub fn by_reason(self) -> impl Iterator<Item = (&'static str, u32)> {
-        let all = [
-            ("bad_vector", self.bad_vector),
-            ("bad_number", self.bad_number),
-            ("too_many_names", self.too_many_names),
-        ];
+        let all =
+            [("bad_vector", self.bad_vector), ("bad_number", self.bad_number), ("too_many_names", self.too_many_names)];
         all.into_iter().filter(|(_, n)| *n > 0)
     }
 }
@@ -52,8 +49,15 @@ pub enum Admission {
         /// Attributes that were left out.
         faults: Faults,
     },
-    /// An event of this actor with the same id is kept already; the first in the log wins.
+    /// Inserted in the place of an earlier version of the event; see [`Dedup::LatestWins`](super::Dedup::LatestWins).
+    Replaced {
+        /// Attributes that were left out.
+        faults: Faults,
+    },
+    /// An event of this actor with the same id is kept already, and wins.
     Duplicate,
+    /// The actor has as many events as it may, all of them newer in order.
+    Capped,
     /// Its time is at or before stream time minus retention.
     LateDropped,
     /// Its time is after the record's append time by more than the skew.
@@ -82,14 +86,24 @@ pub enum Admission {
 impl Admission {
     /// Whether the action was inserted.
     pub fn is_admitted(self) -> bool {
-        matches!(self, Self::Admitted { .. })
+        matches!(self, Self::Admitted { .. } | Self::Replaced { .. })
+    }
+
+    /// Attributes that were left out of the action, if it was inserted.
+    pub fn faults(self) -> Faults {
+        match self {
+            Self::Admitted { faults } | Self::Replaced { faults } => faults,
+            _ => Faults::default(),
+        }
     }
 
     /// The name under which it is counted.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Admitted { .. } => "admitted",
+            Self::Replaced { .. } => "replaced",
             Self::Duplicate => "duplicate",
+            Self::Capped => "capped",
             Self::LateDropped => "late_dropped",
             Self::FutureQuarantined => "future_quarantined",
             Self::BadTimestamp => "bad_timestamp",
@@ -110,8 +124,12 @@ impl Admission {
 pub struct Counters {
     /// Inserted.
     pub admitted: u64,
-    /// Repeats.
+    /// Inserted in the place of an earlier version.
+    pub replaced: u64,
+    /// Repeats, and versions that came after a later one.
     pub duplicate: u64,
+    /// Events that went, or did not come in, since their actor has as many newer ones as it may.
+    pub capped: u64,
     /// Older than retention.
     pub late_dropped: u64,
     /// Too far ahead.
@@ -143,13 +161,10 @@ pub struct Counters {
 impl Counters {
     pub(crate) fn count(&mut self, admission: Admission) {
         match admission {
-            Admission::Admitted { faults } => {
-                self.admitted += 1;
-                self.bad_vector += u64::from(faults.bad_vector);
-                self.bad_number += u64::from(faults.bad_number);
-                self.too_many_names += u64::from(faults.too_many_names);
-            }
+            Admission::Admitted { .. } => self.admitted += 1,
+            Admission::Replaced { .. } => self.replaced += 1,
             Admission::Duplicate => self.duplicate += 1,
+            Admission::Capped => self.capped += 1,
             Admission::LateDropped => self.late_dropped += 1,
             Admission::FutureQuarantined => self.future_quarantined += 1,
             Admission::BadTimestamp => self.bad_timestamp += 1,
@@ -161,5 +176,9 @@ impl Counters {
             Admission::Erased { n } => self.erased += n,
             Admission::EraseDropped => self.erase_dropped += 1,
         }
+        let faults = admission.faults();
+        self.bad_vector += u64::from(faults.bad_vector);
+        self.bad_number += u64::from(faults.bad_number);
+        self.too_many_names += u64::from(faults.too_many_names);
     }
 }

@@ -28,6 +28,17 @@ pub enum Vectors {
     WithEvent,
 }
 
+/// What to do with an event whose id its actor has already, at any time and verb.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dedup {
+    /// The first in the log wins; later ones are repeats.
+    #[default]
+    FirstInLog,
+    /// They are versions of the event: the one with the highest `sequence` wins, and of equal ones the first in the log.
+    /// A version replaces the one before it whole, with its time, verb, object and attributes, in any order of arrival.
+    LatestWins,
+}
+
 /// Settings of one store of event chains; the same for all of its partitions.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -43,6 +54,18 @@ pub struct ChainConfig {
     pub topic_retention: Duration,
     /// What to do without an event time. Default: refuse.
     pub missing_time: MissingTime,
+    /// What to do with an event whose id its actor has already. Default: the first in the log wins.
+    pub dedup: Dedup,
+    /// With [`Dedup::LatestWins`]: how much earlier a version's time may be than that of the version before it. Events are
+    /// remembered this long after they have expired, so that an earlier version does not come back. Default: 1 hour.
+    pub version_span: Duration,
+    /// How many events an actor may have; beyond that the oldest in order go, and answers that would need them say
+    /// `truncated`. Default: no limit.
+    pub max_events_per_actor: Option<usize>,
+    /// How many of the latest events that were not kept are remembered per actor, to explain answers. Default: 32.
+    pub drops_per_actor: usize,
+    /// How many such events a partition remembers in all. Default: 16,384, which is some 3 MB.
+    pub drops: usize,
     /// Dimension of vector attributes by path, such as `object.embedding`. An attribute that is not listed takes the
     /// dimension of the first vector the partition admits, which depends on the log's order: list those that matter.
     pub vector_dims: BTreeMap<String, usize>,
@@ -60,6 +83,11 @@ impl ChainConfig {
             read_slack: minutes(10),
             topic_retention: retention.saturating_add(max_future_skew).saturating_add(hours(24)),
             missing_time: MissingTime::Reject,
+            dedup: Dedup::FirstInLog,
+            version_span: hours(1),
+            max_events_per_actor: None,
+            drops_per_actor: 32,
+            drops: 16_384,
             vector_dims: BTreeMap::new(),
             vectors: Vectors::Auto,
         }
@@ -77,6 +105,15 @@ impl ChainConfig {
     pub fn vectors(mut self, vectors: Vectors) -> Self {
         self.vectors = vectors;
         self
+    }
+
+    /// How far behind stream time an event may lie and still matter: the retention, and for versions of an event the
+    /// time by which they may differ.
+    pub(crate) fn horizon(&self) -> Duration {
+        match self.dedup {
+            Dedup::FirstInLog => self.retention,
+            Dedup::LatestWins => self.retention.saturating_add(self.version_span),
+        }
     }
 
     /// The longest window that fits: retention minus the slack for reads.

@@ -16,7 +16,7 @@ use super::store::EventChains;
 use super::supers::Supers;
 use super::view::Chain;
 
-/// What a partition holds, in a few numbers: equal for equal sets of visible events, retracted ids and erasures in
+/// What a partition holds, in a few numbers: equal for equal sets of visible events, retracted ids, erasures and cuts in
 /// force, whatever the order of arrival and whether or not expired events have been pruned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
@@ -90,6 +90,13 @@ impl Digest {
                 bytes.truncate(prefix);
                 put(&mut bytes, id);
                 self.hash = self.hash.wrapping_add(xxh64(&bytes).rotate_left(1));
+            }
+            if let Some(cut) = undo.cut_in_force(floor) {
+                bytes.truncate(prefix);
+                bytes.extend_from_slice(&cut.t.to_be_bytes());
+                bytes.extend_from_slice(&cut.sequence.to_be_bytes());
+                put(&mut bytes, cut.id.as_bytes());
+                self.hash = self.hash.wrapping_add(xxh64(&bytes).rotate_left(2));
             }
         }
     }

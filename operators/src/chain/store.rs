@@ -11,6 +11,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::admission::{Admission, Appended, Counters};
 use super::config::ChainConfig;
+use super::drops::{DropLog, Dropped};
 use super::mark::{Mark, MarkCell};
 use super::names::Names;
 use super::stripe::Stripe;
@@ -34,6 +35,8 @@ pub struct EventChains {
     names: ArcSwap<Names>,
     mark: MarkCell,
     writer: Mutex<Writer>,
+    /// Locked by the writer while it holds a stripe, and by readers alike.
+    drops: Mutex<DropLog>,
 }
 
 /// One actor at one moment, while its stripe is locked.
@@ -46,6 +49,8 @@ pub(crate) struct View<'a> {
     pub(crate) mark: Mark,
     /// Events at or before this time have expired.
     pub(crate) floor: i64,
+    /// Events up to this time may have been cut, since the actor had more than it may; above the floor, if any.
+    pub(crate) cut: Option<i64>,
 }
 
 impl EventChains {
@@ -58,6 +63,7 @@ impl EventChains {
             names: ArcSwap::default(),
             mark: MarkCell::new(),
             writer: Mutex::new(Writer::new(config.clone(), hasher)),
+            drops: Mutex::new(DropLog::new(&config)),
             config,
         }
     }
@@ -72,10 +78,18 @@ impl EventChains {
     pub fn apply(&self, action: &Action, appended: Appended) -> Admission {
         let writer = &mut *self.writer.lock();
         let admission = match writer.judge(action, appended) {
-            Err(refused) => refused,
+            Err(refused) => {
+                self.note_drop(action, refused, appended);
+                refused
+            }
             Ok(t) => {
                 let mut stripe = self.stripe(&action.actor).write();
                 let admission = writer.write(&mut stripe, action, t, appended);
+                match admission {
+                    Admission::Erased { n } => self.note_erasure(&action.actor, t, n, appended),
+                    admission => self.note_drop(action, admission, appended),
+                }
+                self.note_removed(&action.actor, writer);
                 self.publish(writer, appended);
                 admission
             }
@@ -91,7 +105,11 @@ impl EventChains {
             Admission::MissingActor
         } else {
             let mut stripe = self.stripe(actor).write();
-            let admission = writer.erase(&mut stripe, actor, appended.time.as_millis(), appended);
+            let t = appended.time.as_millis();
+            let admission = writer.erase(&mut stripe, actor, t, appended);
+            if let Admission::Erased { n } = admission {
+                self.note_erasure(actor, t, n, appended);
+            }
             self.publish(writer, appended);
             admission
         };
@@ -113,6 +131,11 @@ impl EventChains {
     /// The largest time of an admitted event; [`Timestamp::MIN`] before the first.
     pub fn stream_time(&self) -> Timestamp {
         self.mark.read().stream_time
+    }
+
+    /// Events at or before this time have expired: stream time minus retention.
+    pub fn floor(&self) -> Timestamp {
+        Timestamp::from_millis(self.floor_of(self.mark()))
     }
 
     /// Outcomes counted since the store was opened.
@@ -138,10 +161,9 @@ impl EventChains {
     /// About how many bytes of memory the store takes. Unlike [`Self::memory`] it is
     /// known at once.
     pub fn bytes(&self) -> usize {
-        {
-            let writer = self.writer.lock();
-            writer.size.bytes + writer.vectors.bytes()
-        }
+        let drops = self.drops.lock().bytes();
+        let writer = self.writer.lock();
+        writer.size.bytes + writer.vectors.bytes() + drops
     }
 
     fn size(&self) -> Size {
@@ -153,8 +175,52 @@ impl EventChains {
         let stripe = self.stripe(actor).read();
         let mark = self.mark.read();
         let names = self.names.load();
-        let chains = stripe.get(actor).map_or_else(Vec::new, |state| state.view(&names));
-        read(View { chains, names: &names, mark, floor: self.floor_of(mark) })
+        let state = stripe.get(actor);
+        let chains = state.map_or_else(Vec::new, |state| state.view(&names));
+        let floor = self.floor_of(mark);
+        let cut = state.and_then(|state| state.undo()?.cap.newest_cut()).map(|cut| cut.spot.t);
+        read(View { chains, names: &names, mark, floor, cut: cut.filter(|cut| *cut > floor) })
+    }
+
+    /// What was not kept of an actor lately, the latest first; all that the limit of its events took comes last, as one.
+    pub fn drops_of(&self, actor: &str) -> Vec<Dropped> {
+        let stripe = self.stripe(actor).read();
+        let mut drops = self.drops.lock().of(actor);
+        let cut = stripe.get(actor).and_then(|state| state.undo()?.cap.newest_cut());
+        drops.extend(cut.map(Dropped::capped));
+        drops
+    }
+
+    /// Remembers an event that was not kept. One that the log had shown before is none: it is the event that is here.
+    fn note_drop(&self, action: &Action, admission: Admission, appended: Appended) {
+        let dropped = match admission {
+            Admission::EraseDropped => {
+                let t = action.timestamp.unwrap_or(appended.time);
+                Dropped::erased(t, 1, admission.reason(), appended)
+            }
+            Admission::Duplicate if self.mark().applied.is_some_and(|applied| appended.offset <= applied) => return,
+            Admission::Duplicate
+            | Admission::LateDropped
+            | Admission::FutureQuarantined
+            | Admission::BadTimestamp
+            | Admission::MissingEventId
+            | Admission::RetractDropped => Dropped::of(action, admission.reason(), appended),
+            _ => return,
+        };
+        self.drops.lock().push(&action.actor, dropped);
+    }
+
+    fn note_removed(&self, actor: &str, writer: &mut Writer) {
+        if !writer.dropped.is_empty() {
+            let mut drops = self.drops.lock();
+            writer.dropped.drain(..).for_each(|dropped| drops.push(actor, dropped));
+        }
+    }
+
+    fn note_erasure(&self, actor: &str, t: i64, n: u64, appended: Appended) {
+        let mut drops = self.drops.lock();
+        drops.erase(actor, t);
+        drops.push(actor, Dropped::erased(Timestamp::from_millis(t), n, "erased", appended));
     }
 
     pub(crate) fn floor_of(&self, mark: Mark) -> i64 {
@@ -186,7 +252,7 @@ impl EventChains {
 
     fn prune_due(&self, writer: &mut Writer, n_actors: usize) -> bool {
         for _ in 0..n_actors {
-            let Some((bucket, hash)) = writer.wheel.pop_due(writer.floor()) else { return true };
+            let Some((bucket, hash)) = writer.wheel.pop_due(writer.horizon()) else { return true };
             writer.prune(&mut self.stripe_of(hash).write(), bucket, hash);
             writer.free_removed();
         }

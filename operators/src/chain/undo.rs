@@ -1,4 +1,4 @@
-//! Retractions and erasures that still apply to records that arrive later.
+//! Retractions, erasures and cuts that still apply to records that arrive later.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,12 +7,16 @@ use compact_str::CompactString;
 use foldhash::fast::RandomState;
 use nowfold_core::time::Timestamp;
 
+use super::cap::{Cap, Spot};
+
 /// What has been undone for one actor.
 #[derive(Debug, Default)]
 pub(crate) struct Undo {
     /// Retracted ids, each with the time until which it is kept: it is in force while that is above the floor.
     retracted: HashMap<CompactString, i64, RandomState>,
     erasures: Vec<Erasure>,
+    /// What the limit of events took, where there is one.
+    pub(crate) cap: Cap,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,15 +56,23 @@ impl Undo {
     pub(crate) fn prune(&mut self, floor: i64) {
         self.retracted.retain(|_, until| *until > floor);
         self.erasures.retain(|erasure| erasure.t > floor);
+        self.cap.prune(floor);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.retracted.is_empty() && self.erasures.is_empty()
+        self.retracted.is_empty() && self.erasures.is_empty() && self.cap.is_empty()
     }
 
     /// The earliest time at which something here can be forgotten.
     pub(crate) fn earliest(&self) -> i64 {
-        self.retracted.values().copied().chain(self.erasures.iter().map(|erasure| erasure.t)).min().unwrap_or(i64::MAX)
+        let erasures = self.erasures.iter().map(|erasure| erasure.t);
+        let all = self.retracted.values().copied().chain(erasures).chain(self.cap.earliest());
+        all.min().unwrap_or(i64::MAX)
+    }
+
+    /// Where the limit of events has cut, if that is in force.
+    pub(crate) fn cut_in_force(&self, floor: i64) -> Option<&Spot> {
+        self.cap.newest_cut().map(|cut| &cut.spot).filter(|spot| spot.t > floor)
     }
 
     /// Retracted ids in force, and the latest erased time in force.

@@ -12,6 +12,7 @@ use super::actor::ActorState;
 use super::admission::{Admission, Appended, Counters, Faults};
 use super::cells::CellBuilder;
 use super::config::{ChainConfig, MissingTime};
+use super::drops::Dropped;
 use super::expiry::Wheel;
 use super::names::{Names, Side};
 use super::removed::{Gone, Removed};
@@ -28,10 +29,12 @@ pub(crate) struct Writer {
     pub(crate) cells: CellBuilder,
     pub(crate) vectors: VectorPool,
     /// The buffers of the event that is being inserted.
-    event: NewEvent,
+    pub(super) event: NewEvent,
     pub(crate) wheel: Wheel,
     pub(crate) counters: Counters,
     pub(crate) size: Size,
+    /// Events that the present record made go, but for expired and erased ones.
+    pub(crate) dropped: Vec<Dropped>,
     /// What was removed and not freed yet.
     gone: Vec<Gone>,
 }
@@ -59,6 +62,7 @@ impl Writer {
             wheel: Wheel::new(config.retention),
             counters: Counters::default(),
             size: Size::default(),
+            dropped: Vec::new(),
             gone: Vec::new(),
             config,
         }
@@ -66,6 +70,15 @@ impl Writer {
 
     pub(crate) fn stream_time(&self) -> i64 {
         self.stream_time
+    }
+
+    /// An event of time `t` has come in.
+    pub(super) fn advance(&mut self, t: i64) {
+        self.stream_time = self.stream_time.max(t);
+    }
+
+    pub(super) fn config(&self) -> &ChainConfig {
+        &self.config
     }
 
     /// Events at or before this time are expired.
@@ -91,7 +104,7 @@ impl Writer {
         };
         match t {
             t if t > latest => Err(Admission::FutureQuarantined),
-            t if action.op == Op::Act && t.as_millis() <= self.floor() => Err(Admission::LateDropped),
+            t if action.op == Op::Act && t.as_millis() <= self.horizon() => Err(Admission::LateDropped),
             t => Ok(t.as_millis()),
         }
     }
@@ -109,55 +122,26 @@ impl Writer {
     pub(crate) fn write(&mut self, stripe: &mut Stripe, action: &Action, t: i64, appended: Appended) -> Admission {
         match action.op {
             Op::Act => self.act(stripe, action, t, appended),
-            Op::Retract => self.retract(stripe, &action.actor, &action.event_id, t),
+            Op::Retract => self.retract(stripe, action, t, appended),
             Op::Erase => self.erase(stripe, &action.actor, t, appended),
         }
     }
 
-    fn act(&mut self, stripe: &mut Stripe, action: &Action, t: i64, appended: Appended) -> Admission {
-        let id = EventId::new(&action.event_id);
-        let floor = self.floor();
-        if let Some(state) = stripe.get_mut(&action.actor) {
-            if let Some(undone) = self.undone(state, action, t, appended) {
-                // It passed every test of time, so stream time moves as if it had been undone after its arrival.
-                self.stream_time = self.stream_time.max(t);
-                return undone;
-            }
-            match state.find(id) {
-                Some(found) if found.t > floor => return Admission::Duplicate,
-                Some(found) => self.take(state.remove(found, floor)),
-                None => {}
-            }
-        }
-        let (verb, faults) = self.pack(action, t);
-        self.size.events += 1;
-        self.size.bytes += self.event.row().n_bytes();
-        let state = self.actor(stripe, &action.actor);
-        state.insert(self.cells.names(), &verb, id, &mut self.event);
-        self.register(state, &action.actor, t);
-        self.stream_time = self.stream_time.max(t);
-        Admission::Admitted { faults }
-    }
-
-    fn undone(&self, state: &mut ActorState, action: &Action, t: i64, appended: Appended) -> Option<Admission> {
-        let undo = state.undo()?;
-        if undo.is_retracted(&action.event_id, self.floor()) {
-            state.undo_mut().retract(&action.event_id, t);
-            return Some(Admission::RetractDropped);
-        }
-        undo.is_erased(t, appended.time, self.config.topic_retention).then_some(Admission::EraseDropped)
-    }
-
-    fn retract(&mut self, stripe: &mut Stripe, actor: &str, id: &str, until: i64) -> Admission {
+    fn retract(&mut self, stripe: &mut Stripe, action: &Action, until: i64, appended: Appended) -> Admission {
+        let (actor, id) = (&*action.actor, &*action.event_id);
         let floor = self.floor();
         let state = self.actor(stripe, actor);
         let mut until = until;
         let mut admission = Admission::OrphanRetract;
         if let Some(found) = state.find(EventId::new(id)) {
-            self.take(state.remove(found, floor));
             if found.t > floor {
                 until = until.max(found.t);
                 admission = Admission::Retracted;
+                if let Some(ghost) = self.remove(state, found, admission.reason(), appended) {
+                    self.add_ghost(state, ghost, appended);
+                }
+            } else {
+                self.take(state.remove(found, floor));
             }
         }
         state.undo_mut().retract(id, until);
@@ -171,13 +155,15 @@ impl Writer {
         let removed = state.remove_through(t, floor);
         let n = removed.visible;
         self.take(removed);
-        state.undo_mut().erase(t, appended.time);
+        let undo = state.undo_mut();
+        undo.erase(t, appended.time);
+        undo.cap.prune(t);
         self.register(state, actor, t);
         Admission::Erased { n }
     }
 
     /// Packs an action into the event that is to be inserted; returns the one copy of its verb.
-    fn pack(&mut self, action: &Action, t: i64) -> (Arc<str>, Faults) {
+    pub(super) fn pack(&mut self, action: &Action, t: i64) -> (Arc<str>, Faults) {
         let sides: [(Side, &Attributes); 3] = [
             (Side::Actor, &action.actor_attributes),
             (Side::Verb, &action.verb_attributes),
@@ -189,7 +175,7 @@ impl Writer {
         (verb, faults)
     }
 
-    fn actor<'a>(&mut self, stripe: &'a mut Stripe, actor: &str) -> &'a mut ActorState {
+    pub(super) fn actor<'a>(&mut self, stripe: &'a mut Stripe, actor: &str) -> &'a mut ActorState {
         let (state, is_new) = stripe.get_or_insert(actor);
         if is_new {
             self.size.actors += 1;
@@ -199,7 +185,7 @@ impl Writer {
     }
 
     /// Sees to it that the actor comes up when something of time `t` expires.
-    fn register(&mut self, state: &mut ActorState, actor: &str, t: i64) {
+    pub(super) fn register(&mut self, state: &mut ActorState, actor: &str, t: i64) {
         let bucket = self.wheel.bucket(t);
         if bucket < state.bucket {
             state.bucket = bucket;
@@ -209,7 +195,7 @@ impl Writer {
 
     /// Prunes an actor that came up in `bucket` under the hash of its name.
     pub(crate) fn prune(&mut self, stripe: &mut Stripe, bucket: i64, hash: u64) {
-        let floor = self.floor();
+        let floor = self.horizon();
         let Some(actor) = stripe.registered(hash, bucket).map(CompactString::from) else { return };
         let Some(state) = stripe.get_mut(&actor) else { return };
         self.take(state.prune(floor));
@@ -227,7 +213,7 @@ impl Writer {
         self.cells.names()
     }
 
-    fn take(&mut self, removed: Removed) {
+    pub(super) fn take(&mut self, removed: Removed) {
         self.size.events -= removed.n_events;
         self.size.bytes = self.size.bytes.saturating_sub(removed.bytes);
         if removed.n_events > 0 {

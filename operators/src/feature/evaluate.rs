@@ -18,6 +18,8 @@ pub(crate) struct Evaluated {
     pub(crate) found: bool,
     /// Whether every window lies above the floor.
     pub(crate) complete: bool,
+    /// Whether a window reaches back to events that went since the actor had more than it may.
+    pub(crate) truncated: bool,
     /// How far the partition was at that moment.
     pub(crate) mark: Mark,
 }
@@ -74,6 +76,7 @@ struct Pass<'a> {
     /// The open lower ends of the plan's windows, no lower than the floor.
     bounds: Vec<i64>,
     complete: bool,
+    truncated: bool,
     running: Vec<Running<'a>>,
     /// Sums of the present chain by [`Plan::sums`].
     sums: Vec<Vec<ColumnSum>>,
@@ -84,7 +87,8 @@ struct Pass<'a> {
 impl<'a> Pass<'a> {
     fn new(view: &'a View<'a>, plan: &'a Plan, as_of: i64, floor: i64) -> Self {
         let lower = || plan.windows_ms.iter().map(|window| as_of.saturating_sub(*window));
-        let complete = lower().all(|bound| bound >= floor);
+        let truncated = view.cut.is_some_and(|cut| cut > floor && lower().any(|bound| bound < cut));
+        let complete = !truncated && lower().all(|bound| bound >= floor);
         let bounds: Vec<_> = lower().map(|bound| bound.max(floor)).collect();
         let running = plan.features.iter().map(|planned| Running::new(planned, &bounds, view.names)).collect();
         let sums = plan.sums.iter().map(|sum| Vec::with_capacity(sum.edges.len())).collect();
@@ -92,7 +96,7 @@ impl<'a> Pass<'a> {
             .sums
             .iter()
             .map(|sum| plan.late.as_ref().filter(|_| sum.is_late).map(|join| LateCells::new(join, &sum.name)));
-        Self { view, plan, as_of, floor, bounds, complete, running, sums, late: late.collect() }
+        Self { view, plan, as_of, floor, bounds, complete, truncated, running, sums, late: late.collect() }
     }
 
     fn chain(&mut self, verb: VerbChain<'a>) {
@@ -152,6 +156,7 @@ impl<'a> Pass<'a> {
             late_joined: running.planned().sum().and_then(|sum| self.plan.sums.get(sum)).is_some_and(|sum| sum.is_late),
             windows: running.finish(self.view.names),
         });
-        Evaluated { features: features.collect(), found, complete: self.complete, mark: self.view.mark }
+        let (complete, truncated) = (self.complete, self.truncated);
+        Evaluated { features: features.collect(), found, complete, truncated, mark: self.view.mark }
     }
 }

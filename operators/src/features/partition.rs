@@ -61,7 +61,7 @@ impl<'a> Ask<'a> {
             as_of: self.as_of,
             found: evaluated.found,
             complete: evaluated.complete,
-            truncated: false,
+            truncated: evaluated.truncated,
             stale: restoring || progress.is_stale(now) || source_lag_ms.is_none(),
             lag_ms: progress.lag_ms(now),
             source_lag_ms,

@@ -4,6 +4,7 @@
 
 mod admission;
 mod against_oracle;
+mod caps;
 mod concurrency;
 #[path = "../differential/mod.rs"]
 mod differential;
@@ -14,3 +15,4 @@ mod logs;
 mod never_partial;
 mod read_your_writes;
 mod support;
+mod versions;

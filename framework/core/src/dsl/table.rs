@@ -112,10 +112,7 @@ impl<K: 'static, V: 'static> Node for TableNode<K, V> {
 }
 
 /// The key-value store of this name, unlogged: a table's topic is its changelog.
-fn key_value<'a>(
-    cx: &'a mut NodeContext<'_>,
-    store: &StoreName,
-) -> Result<&'a mut dyn KeyValueStore, StoreError> {
+fn key_value<'a>(cx: &'a mut NodeContext<'_>, store: &StoreName) -> Result<&'a mut dyn KeyValueStore, StoreError> {
     let (name, slot, _) = cx.store(store.as_str())?;
     let missing = || StoreError::NotConnected { store: name.to_string(), kind: "key-value" };
     slot.store.as_key_value().ok_or_else(missing)

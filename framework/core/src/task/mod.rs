@@ -31,8 +31,8 @@ use crate::state::{Changelog, StoreError};
 use crate::time::Timestamp;
 use crate::topology::{StartPolicy, SubTopology, Topology, changelog_topic};
 use graph::{Node, NodeContext};
-use queue::SourceQueue;
 use pending::Pending;
+use queue::SourceQueue;
 use shared::{Shared, Stop, StoreSlot};
 use wiring::Wiring;
 
