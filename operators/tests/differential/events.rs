@@ -65,6 +65,7 @@ impl Event {
     /// What a path leads to; null counts as nothing.
     pub(crate) fn get(&self, path: &str) -> Option<Attribute> {
         match path {
+            "actor" => Some(Attribute::Text(self.actor.as_str().into())),
             "verb" => Some(Attribute::Text(self.verb.as_str().into())),
             "object" => Some(Attribute::Text(self.object.as_str().into())),
             _ => self.attribute(path).cloned(),

@@ -9,6 +9,7 @@ pub(crate) mod expect;
 pub(crate) mod hash;
 pub(crate) mod model;
 pub(crate) mod operations;
+pub(crate) mod predicate;
 pub(crate) mod question;
 pub(crate) mod questions;
 pub(crate) mod random;

@@ -19,6 +19,8 @@ pub(crate) struct Settings {
 pub(crate) struct Model {
     pub(crate) settings: Settings,
     stream_time: Option<i64>,
+    /// Events at or before this may be missing, since the log no longer has its beginning.
+    pub(crate) log_floor: i64,
     /// Every admitted event that was not undone, expired or not.
     pub(crate) events: Vec<Event>,
     /// Actor, id, and the time until which the retraction is kept.
@@ -34,12 +36,25 @@ pub(crate) type Outcome = (&'static str, u32);
 impl Model {
     pub(crate) fn new(settings: Settings) -> Self {
         let dim = settings.dim;
-        Self { settings, stream_time: None, events: vec![], retracted: vec![], erased: vec![], dim }
+        Self {
+            settings,
+            stream_time: None,
+            log_floor: i64::MIN,
+            events: vec![],
+            retracted: vec![],
+            erased: vec![],
+            dim,
+        }
     }
 
-    /// Events at or before this are gone.
+    /// Events at or before this have expired.
     pub(crate) fn floor(&self) -> i64 {
         self.stream_time.map_or(i64::MIN, |t| t - self.settings.retention)
+    }
+
+    /// Events at or before this are invisible.
+    pub(crate) fn read_floor(&self) -> i64 {
+        self.floor().max(self.log_floor)
     }
 
     /// Applies a record that was appended at `append`.

@@ -3,59 +3,63 @@
 use nowfold_schemas::action::Attribute;
 
 /// A window; times in milliseconds.
-#[expect(dead_code, reason = "kinds that are still to come")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Window {
-    Sliding { length: i64 },
-    EndExcluded { length: i64 },
-    Offset { length: i64, offset: i64 },
-    Last { n: usize },
-    LastWithin { n: usize, length: i64 },
+    Sliding { length: i64, offset: i64, end_excluded: bool },
+    Last { n: usize, within: Option<i64> },
     Tumbling { length: i64, from: i64, previous: bool },
     Session { gap: i64 },
 }
 
 impl Window {
     /// The kinds, as the coverage names them.
-    pub(crate) const ALL_KINDS: [&'static str; 8] =
-        ["sliding", "end-excluded", "offset", "last-n", "last-n-within", "tumbling", "tumbling-previous", "session"];
-    pub(crate) const KINDS: [&'static str; 1] = ["sliding"];
+    pub(crate) const KINDS: [&'static str; 9] = [
+        "sliding",
+        "offset",
+        "end-excluded",
+        "offset-end-excl",
+        "last",
+        "last-within",
+        "tumbling",
+        "previous",
+        "session",
+    ];
 
     pub(crate) fn kind(self) -> &'static str {
         let number = match self {
-            Self::Sliding { .. } => 0,
-            Self::EndExcluded { .. } => 1,
-            Self::Offset { .. } => 2,
-            Self::Last { .. } => 3,
-            Self::LastWithin { .. } => 4,
-            Self::Tumbling { previous: false, .. } => 5,
-            Self::Tumbling { previous: true, .. } => 6,
-            Self::Session { .. } => 7,
+            Self::Sliding { offset: 0, end_excluded: false, .. } => 0,
+            Self::Sliding { end_excluded: false, .. } => 1,
+            Self::Sliding { offset: 0, .. } => 2,
+            Self::Sliding { .. } => 3,
+            Self::Last { within: None, .. } => 4,
+            Self::Last { .. } => 5,
+            Self::Tumbling { previous: false, .. } => 6,
+            Self::Tumbling { .. } => 7,
+            Self::Session { .. } => 8,
         };
-        Self::ALL_KINDS[number]
-    }
-
-    /// Where it begins at `as_of`: it is complete when nothing after that has expired.
-    pub(crate) fn begins(self, as_of: i64) -> i64 {
-        match self {
-            Self::Sliding { length } => as_of - length,
-            _ => panic!("{self:?} is not offered"),
-        }
+        Self::KINDS[number]
     }
 }
 
-/// What an event must be like to count.
-#[expect(dead_code, reason = "still to come")]
+/// What an event must be like to count: true, false or unknown, as in SQL.
 #[derive(Clone, Debug)]
 pub(crate) enum Predicate {
-    Equals(&'static str, Attribute),
+    Is(&'static str, Comparison, Attribute),
     In(&'static str, Vec<Attribute>),
-    /// A number of `low..=high`; an end left open where it is none.
-    Between(&'static str, Option<f64>, Option<f64>),
     IsNull(&'static str),
-    And(Vec<Predicate>),
-    Or(Vec<Predicate>),
+    All(Vec<Predicate>),
+    Any(Vec<Predicate>),
     Not(Box<Predicate>),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    AtMost,
+    Greater,
+    AtLeast,
 }
 
 /// What is computed from the events of a window.

@@ -2,10 +2,13 @@
 
 use nowfold_core::time::{Timestamp, millisecs};
 use nowfold_operators::answer::Answer;
-use nowfold_operators::feature::{ActionRow, Feature, FeatureValue, MapKey, WindowResult, feature, window_label};
+use nowfold_operators::feature::{
+    ActionRow, Feature, FeatureValue, Literal, MapKey, WindowResult, all, any, attr, feature, not, window_label,
+};
 use nowfold_operators::features::{FeatureQuery, Features};
+use nowfold_schemas::action::Attribute;
 
-use super::question::{Aggregate, Ask, Question, Window};
+use super::question::{Aggregate, Ask, Comparison, Predicate, Question, Window};
 use super::value::{Got, Value};
 
 /// Asks the store.
@@ -45,16 +48,75 @@ fn define(number: usize, ask: &Ask) -> Feature {
         (Aggregate::WeightedMean { .. }, _) | (_, None) => defined,
         (_, Some(verbs)) => defined.verbs(verbs.iter().copied()),
     };
-    ask.windows.iter().fold(defined, |feature, window| match window {
-        Window::Sliding { length } => feature.within(duration(*length)),
-        _ => panic!("{window:?} is not offered"),
-    })
+    let defined = ask.windows.iter().fold(defined, |feature, window| feature.window(spell(*window)));
+    ask.predicate.iter().fold(defined, |feature, predicate| feature.filter(condition(predicate)))
 }
 
-fn label(window: Window) -> String {
+fn spell(window: Window) -> nowfold_operators::feature::Window {
+    type Spelled = nowfold_operators::feature::Window;
     match window {
-        Window::Sliding { length } => window_label(duration(length)),
-        _ => panic!("{window:?} is not offered"),
+        Window::Sliding { length, offset, end_excluded } => {
+            let sliding = Spelled::sliding(duration(length)).offset(duration(offset));
+            if end_excluded { sliding.end_excluded() } else { sliding }
+        }
+        Window::Last { n, within } => within.iter().fold(Spelled::last(n), |last, ms| last.within(duration(*ms))),
+        Window::Tumbling { length, from, previous } => {
+            let tumbling = Spelled::tumbling(duration(length)).aligned(duration(from));
+            if previous { tumbling.previous() } else { tumbling }
+        }
+        Window::Session { gap } => Spelled::session(duration(gap)),
+    }
+}
+
+/// The text form, by which the answer is found: `40m-offset-7m-end-excluded`.
+fn label(window: Window) -> String {
+    let of = |ms: i64| window_label(duration(ms));
+    let when = |holds: bool, text: String| if holds { text } else { String::new() };
+    match window {
+        Window::Sliding { length, offset, end_excluded } => {
+            let offset = when(offset != 0, format!("-offset-{}", of(offset)));
+            of(length) + &offset + &when(end_excluded, "-end-excluded".to_owned())
+        }
+        Window::Last { n, within } => {
+            format!("last-{n}") + &within.map_or(String::new(), |ms| format!("-within-{}", of(ms)))
+        }
+        Window::Tumbling { length, from, previous } => {
+            let from = when(from != 0, format!("-from-{}", of(from)));
+            format!("tumbling-{}", of(length)) + &from + &when(previous, "-previous".to_owned())
+        }
+        Window::Session { gap } => format!("session-{}", of(gap)),
+    }
+}
+
+fn condition(predicate: &Predicate) -> nowfold_operators::feature::Predicate {
+    let parts = |parts: &[Predicate]| parts.iter().map(condition).collect::<Vec<_>>();
+    match predicate {
+        Predicate::Is(path, comparison, value) => {
+            let (attr, value) = (attr(*path), literal(value));
+            match comparison {
+                Comparison::Equal => attr.eq(value),
+                Comparison::NotEqual => attr.ne(value),
+                Comparison::Less => attr.lt(value),
+                Comparison::AtMost => attr.le(value),
+                Comparison::Greater => attr.gt(value),
+                Comparison::AtLeast => attr.ge(value),
+            }
+        }
+        Predicate::In(path, values) => attr(*path).is_in(values.iter().map(literal)),
+        Predicate::IsNull(path) => attr(*path).is_null(),
+        Predicate::All(all_of) => all(parts(all_of)),
+        Predicate::Any(any_of) => any(parts(any_of)),
+        Predicate::Not(part) => not(condition(part)),
+    }
+}
+
+fn literal(value: &Attribute) -> Literal {
+    match value {
+        Attribute::Bool(x) => Literal::Bool(*x),
+        Attribute::Int(x) => Literal::Int(*x),
+        Attribute::Float(x) => Literal::Float(*x),
+        Attribute::Text(text) => Literal::Text(text.clone()),
+        other => panic!("{other:?} is no literal"),
     }
 }
 
@@ -70,6 +132,7 @@ fn read(result: &WindowResult) -> Got {
         oldest: result.oldest.map(Timestamp::as_millis),
         newest: result.newest.map(Timestamp::as_millis),
         error_bound: result.error_bound,
+        open: result.open,
     }
 }
 

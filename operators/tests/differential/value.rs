@@ -65,6 +65,9 @@ pub(crate) struct Expected {
     pub(crate) missing: usize,
     /// The largest relative error that an approximation may have; 0 asks for the very bits.
     pub(crate) tolerance: f64,
+    /// Whether expired events could not belong to it.
+    pub(crate) complete: bool,
+    pub(crate) open: Option<bool>,
 }
 
 /// What the store said.
@@ -76,11 +79,12 @@ pub(crate) struct Got {
     pub(crate) oldest: Option<i64>,
     pub(crate) newest: Option<i64>,
     pub(crate) error_bound: f64,
+    pub(crate) open: Option<bool>,
 }
 
 impl Expected {
     pub(crate) fn exact(value: Value, used: Vec<i64>, missing: usize) -> Self {
-        Self { value, used, missing, tolerance: 0.0 }
+        Self { value, used, missing, tolerance: 0.0, complete: true, open: None }
     }
 
     /// Says how an answer differs from what is expected, if it does.
@@ -90,6 +94,7 @@ impl Expected {
             ("value", self.fits(got)),
             ("used, oldest, newest", used == (got.used, got.oldest, got.newest)),
             ("missing", self.missing as u64 == got.missing),
+            ("open", self.open == got.open),
             ("error bound", (got.error_bound > 0.0) == (self.tolerance > 0.0) && got.error_bound <= self.tolerance),
         ];
         match checks.iter().find(|(_, holds)| !holds) {

@@ -79,41 +79,37 @@ impl World {
 
     fn ask(&self, question: &Question, coverage: &mut Coverage) -> Result<(), String> {
         let answer = translate::ask(&self.store.features, question)?;
-        compare(&self.model, question, &answer, coverage)?;
-        self.envelope(question, &answer)
+        let complete = compare(&self.model, question, &answer, coverage)?;
+        self.envelope(question, &answer, complete)
     }
 
-    fn envelope(&self, question: &Question, answer: &Answer) -> Result<(), String> {
-        let floor = self.model.floor();
+    fn envelope(&self, question: &Question, answer: &Answer, complete: bool) -> Result<(), String> {
+        let floor = self.model.read_floor();
         let visible = |event: &&Event| event.t > floor && event.t <= question.as_of;
         let found = self.model.events.iter().filter(visible).any(|event| event.actor == question.actor);
-        let windows = || question.asks.iter().flat_map(|ask| &ask.windows);
-        let complete = windows().all(|window| window.begins(question.as_of) >= floor);
-        let got = (answer.envelope.found, answer.envelope.complete);
-        if got == (found, complete) {
-            Ok(())
-        } else {
-            Err(format!("(found, complete) is {got:?} not {:?}", (found, complete)))
-        }
+        let (got, want) = ((answer.envelope.found, answer.envelope.complete), (found, complete));
+        if got == want { Ok(()) } else { Err(format!("(found, complete) is {got:?} instead of {want:?}")) }
     }
 }
 
-/// Compares the values of an answer with those of the oracle.
+/// Compares the values of an answer with those of the oracle, which says whether all of its windows are complete.
 pub(crate) fn compare(
     model: &Model,
     question: &Question,
     answer: &Answer,
     coverage: &mut Coverage,
-) -> Result<(), String> {
+) -> Result<bool, String> {
+    let mut complete = true;
     for (number, ask) in question.asks.iter().enumerate() {
         for window in &ask.windows {
             let expected = expect(model, question.actor, ask, *window, question.as_of);
             let got: Got = translate::got(answer, number, *window)?;
             coverage.answer(ask, *window, &expected);
+            complete &= expected.complete;
             expected.compare(&got).map_err(|error| format!("{ask:?} in {window:?}: {error}"))?;
         }
     }
-    Ok(())
+    Ok(complete)
 }
 
 /// A store with these settings.

@@ -10,7 +10,8 @@ use nowfold_operators::feature::{FeatureValue, feature};
 use nowfold_schemas::action::{Action, Op};
 
 use crate::differential::coverage::Coverage;
-use crate::differential::operations::{BASE, MINUTE, RETENTION, SKEW};
+use crate::differential::model::Model;
+use crate::differential::operations::{BASE, MINUTE, SKEW};
 use crate::differential::question::{Aggregate, Ask, Question, Window};
 use crate::differential::questions::LENGTHS;
 use crate::differential::select::Selection;
@@ -60,22 +61,22 @@ fn knows_what_it_has_lost(random: &mut Random) -> Outcome {
     let log = appended_in_order(random);
     let n_lost = random.index(log.records.len());
     let (mut store, whole) = (log.store(), log.model(log.records.len()));
-    log.records[n_lost..].iter().for_each(|(action, append)| {
+    let mut rest = Model::new(log.settings.clone());
+    for (action, append) in &log.records[n_lost..] {
         store.apply_at(action, *append);
-    });
-    let log_floor = if n_lost == 0 { i64::MIN } else { log.records[n_lost].1 + SKEW };
-    store.progress.update(|progress| progress.log_floor = Timestamp::from_millis(log_floor));
-    let floor = log_floor.max(store.chains.stream_time().as_millis().saturating_sub(RETENTION));
+        rest.apply(action, *append);
+    }
+    rest.log_floor = if n_lost == 0 { i64::MIN } else { log.records[n_lost].1 + SKEW };
+    store.progress.update(|progress| progress.log_floor = Timestamp::from_millis(rest.log_floor));
     let mut tells = false;
     for question in &log.questions {
         let question = Question { as_of: BASE + random.between(0, 400) * MINUTE, ..question.clone() };
         let answer = translate::ask(&store.features, &question)?;
-        let windows = || question.asks.iter().flat_map(|ask| &ask.windows);
-        let complete = windows().all(|window| window.begins(question.as_of) >= floor);
+        let complete = world::compare(&rest, &question, &answer, &mut Coverage::default())?;
         same("complete", &answer.envelope.complete, &complete)?;
         if complete {
-            let uses = world::compare(&whole, &question, &answer, &mut Coverage::default());
-            uses.map_err(|error| format!("complete answer as of {}: {error}", question.as_of))?;
+            let compared = world::compare(&whole, &question, &answer, &mut Coverage::default());
+            compared.map_err(|error| format!("complete answer as of {}: {error}", question.as_of))?;
             tells |= n_lost > 0 && answer.features.iter().any(|feature| feature.windows.iter().any(|w| w.used > 0));
         }
     }
@@ -162,7 +163,14 @@ fn says_what_it_cuts_or_estimates(random: &mut Random) -> Outcome {
     for Question { actor, as_of: q, .. } in &log.questions {
         let window = *random.pick(&LENGTHS);
         let everything = Ask { windows: vec![], aggregate: Aggregate::Count, verbs: None, predicate: None };
-        let events = Selection::new(&model, actor, &everything, Window::Sliding { length: window }, *q).events();
+        let events = Selection::new(
+            &model,
+            actor,
+            &everything,
+            Window::Sliding { length: window, offset: 0, end_excluded: false },
+            *q,
+        )
+        .events();
         let (limit, cap) = (random.index(5) + 1, random.index(4) + 1);
         let length = millisecs(window.unsigned_abs());
         let listed = store.features.actions(actor).within(length).limit(limit).as_of(Timestamp::from_millis(*q));

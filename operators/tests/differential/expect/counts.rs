@@ -48,7 +48,7 @@ pub(super) fn distinct_count(selection: &Selection<'_>, path: &str, cap: usize) 
     keys.dedup();
     let tolerance = if keys.len() > cap { SKETCH_ERROR } else { 0.0 };
     let value = Value::Count(keys.len() as u64);
-    Expected { value, used: times(&used), missing: events.len() - used.len(), tolerance }
+    Expected { tolerance, ..Expected::exact(value, times(&used), events.len() - used.len()) }
 }
 
 /// A value that counts, in the order of kinds.

@@ -13,15 +13,19 @@ use super::value::Expected;
 /// The expected answer of a feature in one window.
 pub(crate) fn expect(model: &Model, actor: &str, ask: &Ask, window: Window, as_of: i64) -> Expected {
     let selection = Selection::new(model, actor, ask, window, as_of);
+    Expected { complete: selection.complete, open: selection.open, ..of(ask, &selection) }
+}
+
+fn of(ask: &Ask, selection: &Selection<'_>) -> Expected {
     match &ask.aggregate {
-        Aggregate::Count => counts::count(&selection),
-        Aggregate::CountBy { path, cap } => counts::count_by(&selection, path, *cap),
-        Aggregate::DistinctCount { path, cap } => counts::distinct_count(&selection, path, *cap),
-        Aggregate::Sum { path } => means::sum(&selection, path),
-        Aggregate::Mean { path } => means::mean(&selection, path),
-        Aggregate::WeightedMean { path, weights } => means::weighted_mean(&selection, path, weights),
-        Aggregate::Last { k, path } => rows::last(&selection, *k, path),
-        Aggregate::Actions { limit, select } => rows::actions(&selection, *limit, select),
+        Aggregate::Count => counts::count(selection),
+        Aggregate::CountBy { path, cap } => counts::count_by(selection, path, *cap),
+        Aggregate::DistinctCount { path, cap } => counts::distinct_count(selection, path, *cap),
+        Aggregate::Sum { path } => means::sum(selection, path),
+        Aggregate::Mean { path } => means::mean(selection, path),
+        Aggregate::WeightedMean { path, weights } => means::weighted_mean(selection, path, weights),
+        Aggregate::Last { k, path } => rows::last(selection, *k, path),
+        Aggregate::Actions { limit, select } => rows::actions(selection, *limit, select),
     }
 }
 
