@@ -9,6 +9,8 @@ mod demo;
 mod differential;
 mod java;
 mod maven;
+mod mutants;
+mod numpy;
 mod packages;
 mod process;
 mod server;
@@ -44,6 +46,10 @@ enum Command {
     Ci(ci::Ci),
     /// Run random operations on the feature store against the oracle of its tests.
     Differential(differential::Differential),
+    /// Plant bugs one at a time and require that the tests notice each.
+    Mutants(mutants::Mutants),
+    /// Have numpy recompute the store's answers on random events.
+    Numpy(numpy::Numpy),
     /// Run the benches, which print one JSON object per line.
     Bench(bench::Bench),
 }
@@ -66,6 +72,8 @@ fn run(cli: &Cli, started: Instant) -> Result<ExitCode> {
         Command::Demo(demo) => demo.run(started),
         Command::Ci(ci) => Ok(ci.run(started)),
         Command::Differential(differential) => differential.run().map(|()| ExitCode::SUCCESS),
+        Command::Mutants(mutants) => mutants.run(),
+        Command::Numpy(numpy) => numpy.run().map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
     }
 }

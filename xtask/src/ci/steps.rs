@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::report::Outcome;
 use super::servers::Addresses;
 use crate::cargo::{self, Metadata, cargo};
+use crate::numpy::Numpy;
 use crate::{demo, packages};
 
 /// How long the demo run may take in all: it loads four days of history with a debug build.
@@ -63,6 +64,11 @@ pub(crate) fn demo_run() -> Result<Outcome> {
     child.kill()?;
     child.wait()?;
     bail!("{} --seconds 5 was still running after {} s", demo::BINARY, DEMO_WITHIN.as_secs())
+}
+
+/// The numerical aggregates agree with numpy.
+pub(crate) fn numpy() -> Result<Outcome> {
+    Numpy::default().run().map(|()| Outcome::Passed)
 }
 
 /// Every test and doctest. Tests of real servers run where an address is given.

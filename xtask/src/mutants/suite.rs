@@ -1,0 +1,141 @@
+//! The suite that has to notice: all tests of the feature store, the random ones with fewer cases.
+
+use std::fmt;
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::tree::Tree;
+
+/// Cases of each random law; the run against the oracle does a hundred operations for each.
+const CASES: &str = "1500";
+/// A mutation may make a loop endless. The suite takes seconds.
+const RUN_WITHIN: Duration = Duration::from_secs(240);
+
+/// What the suite said to a mutation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// These tests failed.
+    Caught(Vec<String>),
+    /// The suite did not end.
+    Endless,
+    /// Nothing noticed.
+    Survived,
+    /// It is no bug but nonsense.
+    DoesNotCompile(String),
+}
+
+impl Verdict {
+    pub(crate) fn is_caught(&self) -> bool {
+        matches!(self, Self::Caught(_) | Self::Endless)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Caught(tests) => match tests.as_slice() {
+                [first, others @ ..] if !others.is_empty() => {
+                    write!(f, "caught by {first} and {} other tests", others.len())
+                }
+                [only] => write!(f, "caught by {only}"),
+                _ => f.write_str("caught: the suite broke off"),
+            },
+            Self::Endless => write!(f, "caught: the suite did not end within {} s", RUN_WITHIN.as_secs()),
+            Self::Survived => f.write_str("SURVIVED"),
+            Self::DoesNotCompile(error) => write!(f, "DOES NOT COMPILE: {error}"),
+        }
+    }
+}
+
+/// Builds and runs the suite in the tree.
+///
+/// # Errors
+/// When Cargo does not start.
+pub(crate) fn run(tree: &Tree) -> Result<(Verdict, Duration)> {
+    let started = Instant::now();
+    let built = test(tree).arg("--no-run").output().context("cargo did not start")?;
+    if !built.status.success() {
+        let text = String::from_utf8_lossy(&built.stderr);
+        let error = text.lines().find(|line| line.starts_with("error")).unwrap_or("cargo failed");
+        return Ok((Verdict::DoesNotCompile(error.to_owned()), started.elapsed()));
+    }
+    let mut command = test(tree);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("cargo did not start")?;
+    let output = read_beside(&mut child)?;
+    let Some(status) = wait(&mut child)? else { return Ok((Verdict::Endless, started.elapsed())) };
+    let text = output.join().unwrap_or_default();
+    let verdict = if status.success() { Verdict::Survived } else { Verdict::Caught(failed(&text)) };
+    Ok((verdict, started.elapsed()))
+}
+
+fn test(tree: &Tree) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["test", "-q", "-p", "nowfold-operators", "--lib", "--test", "it", "--no-fail-fast"]);
+    command.current_dir(&tree.root).stdin(Stdio::null());
+    command.env("CARGO_TARGET_DIR", tree.root.join("target")).env("CARGO_INCREMENTAL", "1");
+    command.env("NOWFOLD_CASES", CASES).env("RUST_BACKTRACE", "0").env("RUSTFLAGS", "-A warnings");
+    // Of its own group, so that the tests end with it.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command
+}
+
+/// Reads all that a child prints while it runs, so that it never waits for a reader.
+fn read_beside(child: &mut Child) -> Result<std::thread::JoinHandle<String>> {
+    let mut stdout = child.stdout.take().context("the child has no output")?;
+    Ok(std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stdout.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }))
+}
+
+/// Waits for a child; ends its group and returns nothing when it takes too long.
+fn wait(child: &mut Child) -> Result<Option<std::process::ExitStatus>> {
+    let started = Instant::now();
+    while started.elapsed() < RUN_WITHIN {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // std ends one process only; the shell's built-in `kill` takes a group.
+    Command::new("sh").args(["-c", &format!("kill -KILL -{}", child.id())]).status().context("sh did not start")?;
+    child.wait()?;
+    Ok(None)
+}
+
+/// Names of the failed tests, as the test harness lists them at its end.
+fn failed(output: &str) -> Vec<String> {
+    let mut tests: Vec<String> = Vec::new();
+    for line in output.lines() {
+        if let Some(name) = line.strip_prefix("---- ").and_then(|line| line.strip_suffix(" stdout ----")) {
+            tests.push(name.to_owned());
+        }
+    }
+    tests.sort();
+    tests.dedup();
+    tests
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_tests_that_failed() {
+        let output =
+            "running 2 tests\n.F\nfailures:\n\n---- laws::law_1 stdout ----\nbad\n\nfailures:\n    laws::law_1\n";
+        assert_eq!(failed(output), ["laws::law_1"]);
+        assert_eq!(Verdict::Caught(failed(output)).to_string(), "caught by laws::law_1");
+    }
+
+    #[test]
+    fn a_survivor_and_nonsense_are_not_caught() {
+        assert!(!Verdict::Survived.is_caught());
+        assert!(!Verdict::DoesNotCompile("error".to_owned()).is_caught());
+        assert!(Verdict::Endless.is_caught());
+    }
+}
