@@ -62,3 +62,8 @@ pub use nowfold_testkit as testkit;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The guide's examples, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide/features-and-windows.md")]
+struct FeaturesAndWindows;
