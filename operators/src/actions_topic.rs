@@ -5,13 +5,17 @@
 //! years ago must not make the broker delete a record), and is keyed by the actor's UTF-8 bytes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nowfold_core::dsl::{KStream, StreamsBuilder, Through};
 use nowfold_core::names::TopicName;
 use nowfold_core::serde::{Nullable, Pair, Utf8};
-use nowfold_core::topology::{Expected, TopicRequirement, TopicRole, TopicRule};
+use nowfold_core::time::millis;
+use nowfold_core::topology::{Expected, PartitionCount, TopicBlueprint, TopicRequirement, TopicRole, TopicRule};
 use nowfold_schemas::ActionCodec;
 use nowfold_schemas::action::Action;
+
+use crate::chain::ChainConfig;
 
 /// A stream of standard actions on their way to the actions topic.
 #[derive(Debug)]
@@ -84,6 +88,28 @@ impl ActionSource for StreamsBuilder {
         self.require(TopicRequirement { name, role, create: None, rules: rules() });
         let stream = self.stream_of(&topic, Pair::new(Utf8, Nullable(codec)));
         ActionLog { stream: stream.dead_letters_by_default(), topic, created_here: false }
+    }
+}
+
+/// What an actions topic must be for a store of this retention, created with `partitions` (`None`: the runtime's default)
+/// when absent: for programs that write actions without a pipeline.
+pub fn actions_topic(topic: impl Into<TopicName>, retention: Duration, partitions: Option<i32>) -> TopicRequirement {
+    let needed = millis(ChainConfig::new(retention).topic_retention);
+    let count = partitions.map_or(PartitionCount::LargestOf(Vec::new()), PartitionCount::Fixed);
+    let mut create = TopicBlueprint::new(count, &settings());
+    create.config.insert("retention.ms".to_owned(), needed.to_string());
+    let mut rules = rules();
+    rules.push(outlives(needed));
+    TopicRequirement { name: topic.into(), role: TopicRole::Sink, create: Some(create), rules }
+}
+
+/// The topic must keep records for this many milliseconds.
+pub(crate) fn outlives(needed_ms: i64) -> TopicRule {
+    TopicRule {
+        key: "retention.ms",
+        expected: Expected::AtLeastMs(needed_ms),
+        code: "NF134",
+        consequence: "actions would be deleted before the store has done with them",
     }
 }
 

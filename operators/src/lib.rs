@@ -13,7 +13,7 @@ mod standardize;
 
 pub use rfc3339::rfc3339;
 
-pub use actions_topic::{ActionLog, ActionSource, ActionStream};
+pub use actions_topic::{ActionLog, ActionSource, ActionStream, actions_topic};
 pub use answer::Answer;
 pub use enrich::MissingEntity;
 pub use feature::feature;

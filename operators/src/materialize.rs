@@ -13,12 +13,10 @@ use nowfold_core::record::{Headers, LogRecord, Record};
 use nowfold_core::state::{Changelog, StateStore, StoreError, StoreSpec};
 use nowfold_core::task::Tally;
 use nowfold_core::time::{Timestamp, millis};
-use nowfold_core::topology::{
-    Expected, PartitionCount, TopicBlueprint, TopicRequirement, TopicRole, TopicRule, TopologyFault,
-};
+use nowfold_core::topology::{PartitionCount, TopicBlueprint, TopicRequirement, TopicRole, TopologyFault};
 use nowfold_schemas::action::{Action, Attributes};
 
-use crate::actions_topic::{ActionLog, ActionStream};
+use crate::actions_topic::{ActionLog, ActionStream, outlives};
 use crate::chain::{Admission, Appended, ChainConfig, Dedup, EventChains};
 use crate::feature::{Feature, FeatureSet, LateJoin};
 
@@ -224,12 +222,7 @@ fn retention_requirement(log: &ActionLog, config: &ChainConfig) -> TopicRequirem
         create: log
             .created_here
             .then(|| TopicBlueprint::new(PartitionCount::LargestOf(Vec::new()), &[("retention.ms", &kept)])),
-        rules: vec![TopicRule {
-            key: "retention.ms",
-            expected: Expected::AtLeastMs(needed),
-            code: "NF134",
-            consequence: "actions would be deleted before the store has done with them",
-        }],
+        rules: vec![outlives(needed)],
     }
 }
 

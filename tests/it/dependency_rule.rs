@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("nowfold-schemas", &["nowfold-core"]),
     ("nowfold-operators", &["nowfold-core", "nowfold-schemas"]),
     ("nowfold-mapping", &["nowfold-core", "nowfold-schemas", "nowfold-strict"]),
+    ("nowfold-cli", &["nowfold", "nowfold-mapping"]),
     ("nowfold-testkit", &["nowfold-core"]),
     ("nowfold-runtime", &["nowfold-core"]),
     ("nowfold-embedded", &["nowfold-core", "nowfold-runtime"]),
@@ -25,6 +26,7 @@ const GUARDED: &[(&str, &[&str])] = &[
     ("axum", &["nowfold-serve"]),
     ("tower-http", &["nowfold-serve"]),
     ("schema_registry_converter", &["nowfold-schemas"]),
+    ("parquet", &["nowfold-cli"]),
     ("tokio", &["nowfold", "nowfold-serve"]),
 ];
 

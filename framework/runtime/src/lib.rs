@@ -34,3 +34,4 @@ pub use error::RuntimeError;
 pub use state::{AppState, StateCell};
 pub use status::TaskPhase;
 pub use streams::{CloseReport, Platform, Streams};
+pub use topics::prepare_topic;

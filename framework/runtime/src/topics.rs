@@ -43,6 +43,28 @@ pub(crate) fn prepare(
     Ok(topics)
 }
 
+/// Finds or creates one topic and checks the settings that matter: for programs that write to a topic without running the
+/// pipeline that reads it.
+///
+/// # Errors
+/// As at the start of a pipeline: the broker is not reached, the topic is missing and nobody may create it, or it has a
+/// setting that would lose state.
+pub fn prepare_topic(
+    broker: &dyn Broker,
+    wanted: &TopicRequirement,
+    config: &RuntimeConfig,
+) -> Result<TopicInfo, RuntimeError> {
+    let missing = || RuntimeError::MissingTopics { topics: vec![wanted.name.clone()], broker: broker.describe() };
+    let found = connect(broker, std::slice::from_ref(&wanted.name), config.connect_timeout)?;
+    let mut topics = Topics(found.into_iter().flatten().map(|info| (info.name.clone(), info)).collect());
+    if let (0, Some(blueprint)) = (topics.partitions(&wanted.name), &wanted.create) {
+        let partitions = size(blueprint, &topics).unwrap_or(config.default_partitions);
+        create(broker, &wanted.name, blueprint, partitions, &mut topics)?;
+    }
+    check_rules(wanted, &topics)?;
+    topics.0.remove(&wanted.name).ok_or_else(missing)
+}
+
 /// Asks for the topics until the broker answers.
 fn connect(broker: &dyn Broker, names: &[TopicName], timeout: Duration) -> Result<Vec<Option<TopicInfo>>, BrokerError> {
     let started = Instant::now();

@@ -7,6 +7,7 @@
 
 mod action;
 mod attribute;
+mod columns;
 mod condition;
 mod decode;
 mod lines;
@@ -23,6 +24,7 @@ use serde_json::Value;
 
 pub use action::{ActionMapping, MAX_ACTOR_BYTES, Mapped, Reject};
 pub use attribute::{AttributeMapping, AttributeType};
+pub use columns::Columns;
 pub use condition::{Condition, Scalar, Test};
 pub use lines::{BrokenLine, FeedError, FeedStats, Line, Lines};
 pub use pointer::Pointer;

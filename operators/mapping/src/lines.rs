@@ -87,6 +87,7 @@ pub struct Lines {
     files: vec::IntoIter<PathBuf>,
     open: Option<OpenFile>,
     on_broken: OnBrokenLine,
+    n_before: u64,
     skipped_through: u64,
     stats: FeedStats,
 }
@@ -101,7 +102,14 @@ impl Lines {
     /// The lines of these files.
     pub fn new(files: impl IntoIterator<Item = PathBuf>, on_broken: OnBrokenLine) -> Self {
         let files = files.into_iter().collect::<Vec<_>>().into_iter();
-        Self { files, open: None, on_broken, skipped_through: 0, stats: FeedStats::default() }
+        Self { files, open: None, on_broken, n_before: 0, skipped_through: 0, stats: FeedStats::default() }
+    }
+
+    /// Numbers the lines as those that follow `n_before` others.
+    #[must_use]
+    pub fn continuing(mut self, n_before: u64) -> Self {
+        self.n_before = n_before;
+        self
     }
 
     /// Passes over the lines up to this number without parsing them; they count as read.
@@ -136,7 +144,7 @@ impl Lines {
 
     /// The line just read; `None` if it is passed over, or broken and left out.
     fn admit(&mut self, bytes: Bytes) -> Result<Option<Line>, FeedError> {
-        let number = self.stats.n_lines;
+        let number = self.n_before + self.stats.n_lines;
         if number <= self.skipped_through {
             return Ok(None);
         }

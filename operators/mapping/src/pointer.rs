@@ -41,6 +41,11 @@ impl Pointer {
         (!found.is_null()).then_some(found)
     }
 
+    /// The field of the record that it begins with; `None` for the whole record.
+    pub fn field(&self) -> Option<&str> {
+        self.tokens.first().map(|token| &*token.name)
+    }
+
     /// The pointer as it was written.
     pub fn as_str(&self) -> &str {
         &self.text

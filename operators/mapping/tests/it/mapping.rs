@@ -274,3 +274,22 @@ fn paths_count_from_the_mapping_file_or_its_data_dir_or_another_one() {
     assert_eq!(moved.resolve("x.jsonl".as_ref()), dir.path().join("data/x.jsonl"));
     assert_eq!(moved.with_data_dir("/other").resolve("x.jsonl".as_ref()), std::path::Path::new("/other/x.jsonl"));
 }
+
+#[test]
+fn tells_which_fields_it_reads_and_for_what() {
+    let keys = "object = { first_of = [\"/o/id\", \"{/a}-{/b}\"] }\nverb = { cases = [{ when = { not = { pointer = \"/v\", is = \"null\" } }, then = \"/w\" }], default = \"x\" }\nevent_id = \"/id\"\nverb_attributes = { n = \"/n\" }\nwhere = { pointer = \"/v\", is = \"not-null\" }";
+    let columns = entry(keys).columns();
+    let found: Vec<_> = columns.iter().map(|(field, parts)| format!("{field}: {}", parts.join(" "))).collect();
+    let expected = [
+        "a: a.object",
+        "b: a.object",
+        "id: a.event_id",
+        "n: a.verb_attributes.n",
+        "o: a.object",
+        "t: a.timestamp",
+        "u: a.actor",
+        "v: a.where a.verb",
+        "w: a.verb",
+    ];
+    assert_eq!(found, expected);
+}
