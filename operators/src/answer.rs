@@ -184,7 +184,7 @@ impl fmt::Display for LagTime {
 }
 
 impl Envelope {
-    fn serialize_into<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+    pub(crate) fn serialize_into<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         map.serialize_entry("as_of", &rfc3339(self.as_of))?;
         map.serialize_entry("found", &self.found)?;
         map.serialize_entry("complete", &self.complete)?;

@@ -1,5 +1,6 @@
 //! The query handle: what did this actor do, as of now?
 
+mod explain;
 mod partition;
 mod query;
 
@@ -14,6 +15,7 @@ use nowfold_core::time::Clock;
 use crate::answer::Answer;
 use crate::feature::FeatureSet;
 
+pub use self::explain::{ExplainQuery, Explained};
 pub use self::query::{ActionsQuery, BatchQuery, FeatureQuery};
 
 /// Blocks its caller for about the given time, or less when the store may have moved on. The library itself never
@@ -96,6 +98,26 @@ impl Features {
     /// A question about an actor's actions themselves, to be refined.
     pub fn actions(&self, actor: &str) -> ActionsQuery<'_> {
         ActionsQuery::new(self, actor)
+    }
+
+    /// A question for the events that made a feature's value in each of its windows, and those that did not count, with the
+    /// reason: late, a repeat, retracted, erased, from the future, beyond the limit of its actor, another verb, out by the
+    /// filter, without the attribute. The feature is a registered one by its name, or any.
+    ///
+    /// ```
+    /// # fn f(features: nowfold_operators::Features) -> Result<(), nowfold_core::query::QueryError> {
+    /// let explained = features.explain("applied", "member-111").get()?;
+    /// for event in &explained.windows[0].events {
+    ///     println!("{} {}", event.verb, event.object);
+    /// }
+    /// for dropped in &explained.dropped {
+    ///     println!("{} is not kept: {}", dropped.event_id, dropped.reason);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn explain(&self, feature: impl Into<Explained>, actor: &str) -> ExplainQuery<'_> {
+        ExplainQuery::new(self, feature.into(), actor)
     }
 
     /// The features registered with the store.

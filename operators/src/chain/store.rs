@@ -10,6 +10,7 @@ use nowfold_schemas::action::Action;
 use parking_lot::{Mutex, RwLock};
 
 use super::admission::{Admission, Appended, Counters};
+use super::cap::Cut;
 use super::config::ChainConfig;
 use super::drops::{DropLog, Dropped};
 use super::mark::{Mark, MarkCell};
@@ -49,8 +50,15 @@ pub(crate) struct View<'a> {
     pub(crate) mark: Mark,
     /// Events at or before this time have expired.
     pub(crate) floor: i64,
-    /// Events up to this time may have been cut, since the actor had more than it may; above the floor, if any.
-    pub(crate) cut: Option<i64>,
+    /// The newest event that went since the actor had more than it may.
+    pub(crate) cut: Option<&'a Cut>,
+}
+
+impl View<'_> {
+    /// Events at or before this time may be missing: those at or before the floor, and those up to a cut.
+    pub(crate) fn reach(&self, floor: i64) -> i64 {
+        self.cut.map_or(floor, |cut| cut.spot.t.max(floor))
+    }
 }
 
 impl EventChains {
@@ -178,16 +186,19 @@ impl EventChains {
         let state = stripe.get(actor);
         let chains = state.map_or_else(Vec::new, |state| state.view(&names));
         let floor = self.floor_of(mark);
-        let cut = state.and_then(|state| state.undo()?.cap.newest_cut()).map(|cut| cut.spot.t);
-        read(View { chains, names: &names, mark, floor, cut: cut.filter(|cut| *cut > floor) })
+        let cut = state.and_then(|state| state.undo()?.cap.newest_cut());
+        read(View { chains, names: &names, mark, floor, cut })
     }
 
     /// What was not kept of an actor lately, the latest first; all that the limit of its events took comes last, as one.
     pub fn drops_of(&self, actor: &str) -> Vec<Dropped> {
-        let stripe = self.stripe(actor).read();
+        self.read(actor, |view| self.drops_in(&view, actor))
+    }
+
+    /// The same for the actor of a view.
+    pub(crate) fn drops_in(&self, view: &View<'_>, actor: &str) -> Vec<Dropped> {
         let mut drops = self.drops.lock().of(actor);
-        let cut = stripe.get(actor).and_then(|state| state.undo()?.cap.newest_cut());
-        drops.extend(cut.map(Dropped::capped));
+        drops.extend(view.cut.filter(|cut| cut.spot.t > view.floor).map(Dropped::capped));
         drops
     }
 

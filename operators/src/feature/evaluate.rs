@@ -44,15 +44,18 @@ impl EventChains {
     }
 }
 
-fn evaluate(view: &View<'_>, actor: &str, plan: &Plan, as_of: i64, log_floor: i64) -> Evaluated {
+/// Evaluates a plan for the actor of a view.
+pub(crate) fn evaluate(view: &View<'_>, actor: &str, plan: &Plan, as_of: i64, log_floor: i64) -> Evaluated {
     let floor = view.floor.max(log_floor);
     let mut pass = Pass::new(view, plan, as_of, floor);
     if !plan.features.is_empty() {
         view.chains.iter().for_each(|verb| pass.chain(*verb));
     }
-    let (by_rows, complete) = plan.rows.evaluate(Question { view, actor, as_of, floor, late: plan.late.as_ref() });
+    let question = Question { view, actor, as_of, floor, reach: view.reach(floor), late: plan.late.as_ref() };
+    let (by_rows, complete) = plan.rows.evaluate(question);
     let mut evaluated = pass.finish();
     evaluated.complete &= complete;
+    evaluated.truncated |= !complete && view.reach(floor) > floor;
     if by_rows.is_empty() {
         return evaluated;
     }
@@ -87,8 +90,9 @@ struct Pass<'a> {
 impl<'a> Pass<'a> {
     fn new(view: &'a View<'a>, plan: &'a Plan, as_of: i64, floor: i64) -> Self {
         let lower = || plan.windows_ms.iter().map(|window| as_of.saturating_sub(*window));
-        let truncated = view.cut.is_some_and(|cut| cut > floor && lower().any(|bound| bound < cut));
-        let complete = !truncated && lower().all(|bound| bound >= floor);
+        let reach = view.reach(floor);
+        let complete = lower().all(|bound| bound >= reach);
+        let truncated = reach > floor && !complete;
         let bounds: Vec<_> = lower().map(|bound| bound.max(floor)).collect();
         let running = plan.features.iter().map(|planned| Running::new(planned, &bounds, view.names)).collect();
         let sums = plan.sums.iter().map(|sum| Vec::with_capacity(sum.edges.len())).collect();

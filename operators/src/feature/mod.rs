@@ -33,6 +33,7 @@ pub use self::value::{ActionRow, CountMap, FeatureValue, MapKey};
 pub use self::window::{Window, Windows, window_label};
 pub use self::window_text::WindowError;
 
-pub(crate) use self::evaluate::Evaluated;
+pub(crate) use self::evaluate::{Evaluated, evaluate};
 pub(crate) use self::plan::Plan;
+pub(crate) use self::rows::{Question, RowsPlan, WindowEvents};
 pub(crate) use self::set::unknown_feature;

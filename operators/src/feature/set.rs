@@ -9,6 +9,7 @@ use nowfold_core::query::QueryError;
 use super::define::Feature;
 use super::late::LateJoin;
 use super::plan::{Limits, Plan};
+use super::rows::RowsPlan;
 use crate::chain::ChainConfig;
 
 /// Features that were checked against a store's retention and compiled; also the way to compile others for it.
@@ -102,7 +103,16 @@ impl FeatureSet {
         Plan::compile(&self.limits, selected.into_iter().chain(adhoc)).map_err(FeatureErrors)
     }
 
-    fn feature(&self, name: &str) -> Result<&Feature, QueryError> {
+    /// Compiles one feature twice: as it is answered, and so that its single actions can be looked at.
+    pub(crate) fn compile_explained(&self, asked: &Feature) -> Result<(Plan, RowsPlan), FeatureErrors> {
+        let plan = Plan::compile(&self.limits, [asked]).map_err(FeatureErrors)?;
+        let mut rows = RowsPlan::default();
+        rows.add(asked, self.limits.late.as_ref()).map_err(|error| FeatureErrors(vec![error]))?;
+        Ok((plan, rows))
+    }
+
+    /// A registered feature.
+    pub(crate) fn feature(&self, name: &str) -> Result<&Feature, QueryError> {
         let found = self.features.iter().find(|feature| feature.name == name);
         found.ok_or_else(|| unknown_feature(&self.limits.store, name, self.names()))
     }

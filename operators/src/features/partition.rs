@@ -38,6 +38,23 @@ impl<'a> Ask<'a> {
 
     /// Answers for one actor.
     pub(super) fn answer(&self, actor: &Arc<str>, plan: &Plan) -> Result<Answer, QueryError> {
+        let evaluate = |chains: &EventChains, floor| (chains.evaluate(actor, plan, self.as_of, floor), ());
+        let (evaluated, (), envelope) = self.put(actor, evaluate)?;
+        let store = self.features.store.clone();
+        Ok(Answer { store, actor: actor.clone(), features: evaluated.features, envelope })
+    }
+
+    /// The instant of the question.
+    pub(super) fn as_of(&self) -> Timestamp {
+        self.as_of
+    }
+
+    /// Puts a question to the partition of an actor. `evaluate` gets the time up to which the log may be missing.
+    pub(super) fn put<R>(
+        &self,
+        actor: &str,
+        evaluate: impl FnOnce(&EventChains, Timestamp) -> (Evaluated, R),
+    ) -> Result<(Evaluated, R, Envelope), QueryError> {
         let features = self.features;
         let (partition, handle) = features.hub.owner_of(features.store.as_str(), actor.as_bytes())?;
         let chains = handle.reader.clone().downcast::<EventChains>().map_err(|_| features.not_of_actions())?;
@@ -46,10 +63,10 @@ impl<'a> Ask<'a> {
         self.wait(&partition, &chains, &handle)?;
         // Read before the evaluation, so that the answer holds at least what the position says.
         let progress = handle.progress.get();
-        let evaluated = chains.evaluate(actor, plan, self.as_of, progress.log_floor);
+        let (evaluated, more) = evaluate(&chains, progress.log_floor);
         self.check_ready(&partition, &progress)?;
         let envelope = self.envelope(partition, &progress, &evaluated);
-        Ok(Answer { store: features.store.clone(), actor: actor.clone(), features: evaluated.features, envelope })
+        Ok((evaluated, more, envelope))
     }
 
     fn envelope(&self, partition: TopicPartition, progress: &Progress, evaluated: &Evaluated) -> Envelope {

@@ -88,6 +88,7 @@ macro_rules! feature_options {
     };
 }
 
+/// The setters of [`Options`], for every kind of question.
 macro_rules! options {
     () => {
         /// The instant at which windows end, instead of now: what is known by now, evaluated then.
@@ -117,6 +118,8 @@ macro_rules! options {
         }
     };
 }
+
+pub(super) use options;
 
 impl<'a> FeatureQuery<'a> {
     pub(super) fn new(features: &'a Features, actor: &str) -> Self {

@@ -9,6 +9,7 @@ mod concurrency;
 #[path = "../differential/mod.rs"]
 mod differential;
 mod envelope;
+mod explain;
 mod golden;
 mod laws;
 mod logs;

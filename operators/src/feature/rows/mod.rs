@@ -4,6 +4,7 @@
 //! reach. Each window is then a range of them in each verb.
 
 mod distinct;
+mod explain;
 mod extent;
 mod fold;
 mod gather;
@@ -13,6 +14,7 @@ mod newest;
 mod plan;
 mod totals;
 
+use super::filter::Test;
 use super::path::Resolved;
 use super::result::{FeatureResult, WindowResult};
 use super::value::FeatureValue;
@@ -23,6 +25,7 @@ use self::gather::{Lane, Lanes};
 use self::input::{Input, Outcome, Part, Values};
 use self::plan::{Group, PlannedPath, PlannedRows, RowKind};
 
+pub(crate) use self::explain::WindowEvents;
 pub(crate) use self::plan::RowsPlan;
 
 /// What an evaluation is about.
@@ -33,6 +36,8 @@ pub(crate) struct Question<'a> {
     pub(crate) as_of: i64,
     /// Events at or before this time are invisible.
     pub(crate) floor: i64,
+    /// Events at or before this time may be missing: they are invisible, or were cut.
+    pub(crate) reach: i64,
     pub(crate) late: Option<&'a super::late::LateJoin>,
 }
 
@@ -51,31 +56,30 @@ impl RowsPlan {
 
 impl Group {
     fn evaluate(&self, question: Question<'_>, results: &mut Vec<(usize, FeatureResult)>) -> bool {
-        let Question { view, as_of, floor, .. } = question;
-        let test = self.filter.as_ref().map(|filter| filter.bind(question.actor, view.names));
-        let chains = view.chains.iter().filter(|verb| self.matches(verb.verb));
-        let upper = self.windows.iter().map(|window| window.bounds(as_of).upper).max().unwrap_or(as_of);
-        let lanes = chains.map(|verb| Lane::new(verb.verb, verb.chain, upper, floor));
-        let mut lanes = Lanes::new(lanes.collect(), test.as_ref());
-        let extents: Vec<_> = self.windows.iter().map(|window| Extent::of(window, &mut lanes, as_of, floor)).collect();
+        let test = self.filter.as_ref().map(|filter| filter.bind(question.actor, question.view.names));
+        let (lanes, extents) = self.read(question, test.as_ref());
         let results_of =
             self.features.iter().map(|feature| (feature.number, feature.evaluate(question, &lanes, &extents)));
         results.extend(results_of);
         extents.iter().all(|extent| extent.complete)
+    }
+
+    /// Reads what the windows need, and places them.
+    fn read<'a, 't>(&self, question: Question<'a>, test: Option<&'t Test<'t>>) -> (Lanes<'a, 't>, Vec<Extent>) {
+        let Question { view, as_of, floor, reach, .. } = question;
+        let chains = view.chains.iter().filter(|verb| self.matches(verb.verb));
+        let upper = self.windows.iter().map(|window| window.bounds(as_of).upper).max().unwrap_or(as_of);
+        let lanes = chains.map(|verb| Lane::new(verb.verb, verb.chain, upper, floor));
+        let mut lanes = Lanes::new(lanes.collect(), test);
+        let extents = self.windows.iter().map(|window| Extent::of(window, &mut lanes, as_of, reach)).collect();
+        (lanes, extents)
     }
 }
 
 impl PlannedRows {
     fn evaluate(&self, question: Question<'_>, lanes: &Lanes<'_, '_>, extents: &[Extent]) -> FeatureResult {
         let names = question.view.names;
-        let values = match &self.of {
-            PlannedPath::Nothing => Values::Own(Resolved::Column(None)),
-            PlannedPath::Own(path) => Values::Own(path.resolve(names)),
-            PlannedPath::Late(name) => match question.late {
-                Some(join) => Values::late(join, name, lanes.lanes.iter().flat_map(|lane| lane.hits.iter().copied())),
-                None => Values::Own(Resolved::Column(None)),
-            },
-        };
+        let values = self.values(question, lanes);
         let by = self.by.as_ref().map(|path| path.resolve(names));
         let windows = self.windows.iter().filter_map(|(at, label)| Some((extents.get(*at)?, label)));
         let windows = windows.map(|(extent, label)| {
@@ -87,6 +91,18 @@ impl PlannedRows {
         });
         let late_joined = matches!(self.of, PlannedPath::Late(_));
         FeatureResult { name: self.name.clone(), windows: windows.collect(), late_joined }
+    }
+
+    /// Where the values are that it looks at.
+    fn values<'a>(&self, question: Question<'a>, lanes: &Lanes<'a, '_>) -> Values<'a> {
+        match &self.of {
+            PlannedPath::Nothing => Values::Own(Resolved::Column(None)),
+            PlannedPath::Own(path) => Values::Own(path.resolve(question.view.names)),
+            PlannedPath::Late(name) => match question.late {
+                Some(join) => Values::late(join, name, lanes.lanes.iter().flat_map(|lane| lane.hits.iter().copied())),
+                None => Values::Own(Resolved::Column(None)),
+            },
+        }
     }
 
     fn result(&self, outcome: Outcome, label: &std::sync::Arc<str>, matched: Span, open: Option<bool>) -> WindowResult {
