@@ -44,6 +44,12 @@ impl<'a> Faults<'a> {
         self.log.inner.faults.change(|plan| plan.commits = n);
     }
 
+    /// The next `n` commits of transactions are done, but the producer is not told: it gets
+    /// [`BrokerError::Unavailable`].
+    pub fn lose_answers(&self, n: u64) {
+        self.log.inner.faults.change(|plan| plan.answers = n);
+    }
+
     /// About one append or commit in `one_in` fails, chosen by `seed`; 0 is never, 1 always.
     pub fn fail_randomly(&self, seed: u64, one_in: u64) {
         self.log.inner.faults.change(|plan| plan.random = (one_in > 0).then_some((seed, one_in)));
@@ -94,6 +100,7 @@ pub(crate) struct FaultPlan {
 struct Plan {
     appends: u64,
     commits: u64,
+    answers: u64,
     /// The state of the generator, and how many calls there are to a failure.
     random: Option<(u64, u64)>,
 }
@@ -115,6 +122,11 @@ impl FaultPlan {
         self.check("committing offsets", |plan| &mut plan.commits)
     }
 
+    /// Whether the answer to a commit is lost.
+    pub(crate) fn loses_answer(&self) -> bool {
+        self.check("answering a commit", |plan| &mut plan.answers).is_err()
+    }
+
     fn check(&self, operation: &str, left: impl Fn(&mut Plan) -> &mut u64) -> Result<(), BrokerError> {
         if !self.armed.load(Ordering::Acquire) {
             return Ok(());
@@ -128,7 +140,7 @@ impl FaultPlan {
 
 impl Plan {
     fn may_fail(&self) -> bool {
-        self.appends > 0 || self.commits > 0 || self.random.is_some()
+        self.appends > 0 || self.commits > 0 || self.answers > 0 || self.random.is_some()
     }
 
     fn roll_dice(&mut self) -> bool {

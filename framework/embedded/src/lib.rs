@@ -19,6 +19,9 @@
 //!   tombstones for `delete.retention.ms`, and refuses records without keys.
 //! * The default partitioner is murmur2 of the key; records without a key take turns.
 //! * Commits are fenced by membership, not by partition.
+//! * Transactions: records and offsets become readable together; a newer producer of an id fences the older one; a
+//!   transaction that is open for too long is aborted; nothing behind an open one is readable (last stable offset), and
+//!   every transaction ends with a marker that takes an offset in each of its partitions.
 //!
 //! # What is not
 //!
@@ -28,7 +31,10 @@
 //! * Failures that a retry may cure come from `flush`, all others from `send`.
 //! * The log keeps the very [`Bytes`](bytes::Bytes) it was given: a slice of a large buffer keeps that buffer alive.
 //! * Committed offsets never expire. Replication settings are accepted and have no effect.
-//! * No transactions yet.
+//! * Transactions only in memory: with a data directory [`transactional_producer`] is refused. A reader never sees an
+//!   aborted record, and one that the broker would still call uncommitted under `read_uncommitted` cannot be read at all.
+//!
+//! [`transactional_producer`]: nowfold_runtime::broker::Broker::transactional_producer
 //!
 //! # The data directory
 //!
@@ -53,6 +59,8 @@ mod port;
 mod producer;
 mod reader;
 mod topic;
+mod transactional;
+mod transactions;
 
 pub use error::OpenError;
 pub use faults::Faults;

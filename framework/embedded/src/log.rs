@@ -16,6 +16,7 @@ use crate::group::{Context, Groups, Offsets};
 use crate::options::Options;
 use crate::partition::Signal;
 use crate::topic::Topics;
+use crate::transactions::Transactions;
 
 /// An in-process log behind the ports of [`nowfold_runtime::broker`]. Cloning it gives another handle to the same log.
 ///
@@ -23,6 +24,13 @@ use crate::topic::Topics;
 #[derive(Clone, Debug)]
 pub struct EmbeddedLog {
     pub(crate) inner: Arc<Inner>,
+}
+
+impl Inner {
+    /// Aborts the transactions whose time is over. Called by those who may wait for that.
+    pub(crate) fn expire_transactions(&self) {
+        self.transactions.expire(&self.groups.context, self.clock.now());
+    }
 }
 
 /// What the handles share.
@@ -33,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) topics: Arc<Topics>,
     pub(crate) groups: Groups,
     pub(crate) faults: Arc<FaultPlan>,
+    pub(crate) transactions: Transactions,
     pub(crate) name: String,
     /// The next producer's number.
     pub(crate) n_producers: AtomicU64,
@@ -89,14 +98,24 @@ impl EmbeddedLog {
             session_timeout: options.session_timeout,
         });
         Ok(Self {
-            inner: Arc::new(Inner { clock, options, topics, groups, faults, name, n_producers: AtomicU64::new(0) }),
+            inner: Arc::new(Inner {
+                clock,
+                options,
+                topics,
+                groups,
+                faults,
+                transactions: Transactions::default(),
+                name,
+                n_producers: AtomicU64::new(0),
+            }),
         })
     }
 
-    /// Does as of `now` what a broker does in the background: expires and compacts closed segments of every topic, and
-    /// expels members of groups whose session is over. Appends do the first two as well, now and then
+    /// Does as of `now` what a broker does in the background: aborts transactions whose time is over, expires and compacts
+    /// closed segments of every topic, and expels members of groups whose session is over. Appends do the first two as well, now and then
     /// ([`Options::check_interval`]); waiting members do the last.
     pub fn maintain(&self, now: Timestamp) {
+        self.inner.transactions.expire(&self.inner.groups.context, now);
         for partition in self.inner.topics.all_partitions() {
             partition.maintain(now);
         }

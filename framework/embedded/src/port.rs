@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use nowfold_core::names::{Offset, TopicName, TopicPartition};
 use nowfold_runtime::broker::{
-    Broker, BrokerError, Committed, PartitionReader, Producer, TopicInfo, TopicSpec, Waker, Watermarks,
+    Broker, BrokerError, Committed, PartitionReader, Producer, TopicInfo, TopicSpec, TransactionalProducer,
+    TransactionalSpec, Waker, Watermarks,
 };
 use nowfold_runtime::membership::Membership;
 
 use crate::EmbeddedLog;
 use crate::producer::LogProducer;
 use crate::reader::Reader;
+use crate::transactional::LogTransactions;
 
 impl Broker for EmbeddedLog {
     fn describe(&self) -> String {
@@ -30,11 +32,18 @@ impl Broker for EmbeddedLog {
     }
 
     fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks, BrokerError> {
+        self.inner.expire_transactions();
         Ok(self.inner.topics.partition(partition)?.watermarks())
     }
 
+    fn log_end(&self, partition: &TopicPartition) -> Result<Offset, BrokerError> {
+        self.inner.expire_transactions();
+        Ok(self.inner.topics.partition(partition)?.log_end())
+    }
+
     fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Committed>>, BrokerError> {
-        Ok(self.inner.groups.context.offsets.committed(group, partitions))
+        self.inner.expire_transactions();
+        self.inner.groups.context.offsets.committed(group, partitions)
     }
 
     fn reader(
@@ -43,11 +52,16 @@ impl Broker for EmbeddedLog {
         offset: Offset,
         waker: Waker,
     ) -> Result<Box<dyn PartitionReader>, BrokerError> {
-        Ok(Box::new(Reader::new(self.inner.topics.partition(partition)?, offset, waker)))
+        let log = Arc::clone(&self.inner);
+        Ok(Box::new(Reader::new(log, self.inner.topics.partition(partition)?, offset, waker)))
     }
 
     fn producer(&self) -> Result<Box<dyn Producer>, BrokerError> {
         Ok(Box::new(LogProducer::new(Arc::clone(&self.inner))))
+    }
+
+    fn transactional_producer(&self, spec: &TransactionalSpec) -> Result<Box<dyn TransactionalProducer>, BrokerError> {
+        Ok(Box::new(LogTransactions::open(Arc::clone(&self.inner), spec)?))
     }
 
     fn join(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Membership>, BrokerError> {

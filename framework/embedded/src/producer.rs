@@ -12,7 +12,7 @@ use nowfold_runtime::broker::{BrokerError, DeliveryFailure, Producer};
 
 use crate::error::unknown_partition;
 use crate::log::Inner;
-use crate::partition::{Appender, Partition};
+use crate::partition::{Appender, Partition, TransactionKey};
 use crate::topic::Topic;
 
 /// A producer. It has no queue: `send` appends to the partition, and a failure that a retry may cure waits for `flush`.
@@ -36,18 +36,45 @@ impl LogProducer {
         let appender = Appender {
             producer: log.n_producers.fetch_add(1, Ordering::Relaxed),
             check_interval_ms: millis(log.options.check_interval),
+            transaction: None,
         };
         Self { log, targets: HashMap::new(), failures: Vec::new(), appender }
     }
 
-    fn append(&mut self, record: &mut OutputRecord) -> Result<(), BrokerError> {
-        self.log.faults.append()?;
-        let now = self.log.clock.now();
-        let appender = self.appender;
-        self.partition(record)?.append(record, appender, now)
+    /// Its number within the log.
+    pub(crate) fn number(&self) -> u64 {
+        self.appender.producer
     }
 
-    fn partition(&mut self, record: &OutputRecord) -> Result<&Partition, BrokerError> {
+    /// A producer whose records are part of this transaction.
+    pub(crate) fn within(mut self, transaction: TransactionKey) -> Self {
+        self.appender.transaction = Some(transaction);
+        self
+    }
+
+    fn append(&mut self, record: &mut OutputRecord) -> Result<(), BrokerError> {
+        let partition = self.choose(record)?;
+        self.append_to(&partition, record)
+    }
+
+    /// Appends to the partition that was chosen for the record.
+    pub(crate) fn append_to(&self, partition: &Partition, record: &mut OutputRecord) -> Result<(), BrokerError> {
+        self.log.faults.append()?;
+        partition.append(record, self.appender, self.log.clock.now())
+    }
+
+    /// A failure for the next flush.
+    pub(crate) fn fail_later(&mut self, failure: DeliveryFailure) {
+        self.failures.push(failure);
+    }
+
+    /// Failures of a transaction that has ended are nobody's any more.
+    pub(crate) fn forget_failures(&mut self) {
+        self.failures.clear();
+    }
+
+    /// The partition that a record goes to.
+    pub(crate) fn choose(&mut self, record: &OutputRecord) -> Result<Arc<Partition>, BrokerError> {
         if !self.targets.contains_key(&record.topic) {
             let topic = self.log.topics.require(&record.topic)?;
             self.targets.insert(record.topic.clone(), Target { topic, next_unkeyed: 0 });
@@ -65,7 +92,7 @@ impl LogProducer {
         };
         let wanted = || TopicPartition { topic: record.topic.clone(), partition: number };
         let partition = topic.partition(number);
-        partition.map(Arc::as_ref).ok_or_else(|| unknown_partition(&wanted(), topic.n_partitions()))
+        partition.cloned().ok_or_else(|| unknown_partition(&wanted(), topic.n_partitions()))
     }
 }
 

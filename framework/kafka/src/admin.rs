@@ -31,7 +31,7 @@ impl Role for Administering {
 }
 
 /// The role of a consumer that asks for a group's offsets.
-struct Asking;
+pub(crate) struct Asking;
 
 impl Role for Asking {
     const NAME: &'static str = "offsets";
@@ -39,6 +39,13 @@ impl Role for Asking {
 }
 
 impl ConsumerContext for Context<Asking> {}
+
+/// A consumer that asks for the ends of logs as they are, open transactions included.
+pub(crate) type EndConsumer = BaseConsumer<Context<Asking>>;
+
+pub(crate) fn end_consumer(config: &KafkaConfig) -> Result<EndConsumer, BrokerError> {
+    client::create(config, &[("isolation.level", "read_uncommitted".to_owned())], Asking)
+}
 
 /// A client that is dropped on a thread of its own, since closing one takes up to 100 ms.
 struct Brief<T: Send + 'static>(Option<T>);

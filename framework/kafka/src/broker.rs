@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use nowfold_core::names::{Offset, TopicName, TopicPartition};
 use nowfold_runtime::broker::{
-    Broker, BrokerError, Committed, PartitionReader, Producer, TopicInfo, TopicSpec, Waker, Watermarks,
+    Broker, BrokerError, Committed, PartitionReader, Producer, TopicInfo, TopicSpec, TransactionalProducer,
+    TransactionalSpec, Waker, Watermarks,
 };
 use nowfold_runtime::membership::Membership;
 use parking_lot::Mutex;
 use rdkafka::consumer::Consumer;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use crate::admin;
+use crate::admin::{self, EndConsumer};
 use crate::client;
 use crate::config::KafkaConfig;
 use crate::lane::Lane;
@@ -21,6 +22,7 @@ use crate::membership::KafkaMembership;
 use crate::producer::KafkaProducer;
 use crate::reader::KafkaReader;
 use crate::topics::{self, Topics};
+use crate::transactional::KafkaTransactions;
 
 /// A Kafka cluster. Clones share its connections.
 #[derive(Clone)]
@@ -34,6 +36,8 @@ struct Inner {
     /// Data consumers. The first reads everything but what is read twice at a time.
     lanes: Mutex<Vec<Arc<Lane>>>,
     first: Arc<Lane>,
+    /// Asks for the ends of logs, once somebody wants to know.
+    ends: Mutex<Option<Arc<EndConsumer>>>,
 }
 
 impl Kafka {
@@ -46,7 +50,8 @@ impl Kafka {
         config.check()?;
         let first = Lane::open(&config)?;
         let lanes = Mutex::new(vec![Arc::clone(&first)]);
-        let kafka = Self { inner: Arc::new(Inner { config, topics: Topics::default(), lanes, first }) };
+        let kafka =
+            Self { inner: Arc::new(Inner { config, topics: Topics::default(), lanes, first, ends: Mutex::default() }) };
         kafka.wait_for_a_broker()?;
         Ok(kafka)
     }
@@ -85,6 +90,16 @@ impl Kafka {
             operation: format!("use {partition}"),
             cause: format!("topic {:?} has {count} partitions", partition.topic),
         })
+    }
+
+    fn end_consumer(&self) -> Result<Arc<EndConsumer>, BrokerError> {
+        let mut ends = self.inner.ends.lock();
+        if let Some(consumer) = &*ends {
+            return Ok(Arc::clone(consumer));
+        }
+        let consumer = Arc::new(admin::end_consumer(self.config())?);
+        *ends = Some(Arc::clone(&consumer));
+        Ok(consumer)
     }
 
     fn wait_for_a_broker(&self) -> Result<(), BrokerError> {
@@ -141,6 +156,12 @@ impl Broker for Kafka {
         })
     }
 
+    fn log_end(&self, partition: &TopicPartition) -> Result<Offset, BrokerError> {
+        self.check_partition(partition)?;
+        let marks = topics::watermarks(&*self.end_consumer()?, partition, self.config().request_timeout)?;
+        marks.map(|marks| marks.high).ok_or_else(|| self.unknown_topic(&partition.topic))
+    }
+
     fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Committed>>, BrokerError> {
         admin::committed(self.config(), group, partitions)
     }
@@ -167,6 +188,10 @@ impl Broker for Kafka {
 
     fn producer(&self) -> Result<Box<dyn Producer>, BrokerError> {
         Ok(Box::new(KafkaProducer::open(self.clone())?))
+    }
+
+    fn transactional_producer(&self, spec: &TransactionalSpec) -> Result<Box<dyn TransactionalProducer>, BrokerError> {
+        Ok(Box::new(KafkaTransactions::open(self.clone(), spec)?))
     }
 
     fn join(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Membership>, BrokerError> {

@@ -10,6 +10,8 @@
 //!   and holds the rebalance until `release`.
 //! - **One idempotent producer per [`producer`](nowfold_runtime::broker::Broker::producer)**, with Kafka's own
 //!   partitioner (murmur2).
+//! - **One producer per transactional id**: offsets go into its transactions with the member's group metadata. A commit
+//!   waits for its records first, by polling: the client's own waiting goes in steps of 100 ms.
 //! - Only committed records are read (`read_committed`): a log's end is its last stable offset.
 //!
 //! # Wakers
@@ -38,6 +40,7 @@ mod pump;
 mod reader;
 mod report;
 mod topics;
+mod transactional;
 
 pub use broker::Kafka;
 pub use config::{GroupProtocol, KafkaConfig};

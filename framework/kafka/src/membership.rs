@@ -1,13 +1,13 @@
 //! One member of a Kafka consumer group.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use nowfold_core::names::TopicName;
 use nowfold_runtime::broker::BrokerError;
-use nowfold_runtime::membership::{Membership, MembershipEvent, OffsetCommit};
+use nowfold_runtime::membership::{Generation, Membership, MembershipEvent, OffsetCommit};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -30,6 +30,8 @@ const RETRY: Duration = Duration::from_millis(20);
 pub(crate) struct KafkaMembership {
     /// `None` once it leaves. Its thread and the member's own the only handles of the client; the last closes it.
     committer: Option<Committer>,
+    /// The client, while its owners live.
+    consumer: Weak<MemberConsumer>,
     shared: Arc<Shared>,
     news: Receiver<News>,
     /// Ends when the member is closed.
@@ -52,14 +54,14 @@ impl KafkaMembership {
         consumer.subscribe(&names).map_err(|error| error::failed(joining(), &error))?;
         let (open, closed) = mpsc::channel::<()>();
         let committer = Committer::start(Arc::clone(&consumer), open.clone(), config.request_timeout)?;
-        let served = Arc::clone(&shared);
+        let (served, seen) = (Arc::clone(&shared), Arc::downgrade(&consumer));
         let serve = move || {
             member::serve(consumer, &served);
             drop(open);
         };
         let thread = std::thread::Builder::new().name("kafka-member".into()).spawn(serve);
         thread.map_err(|error| BrokerError::Fatal { operation: joining(), cause: error.to_string() })?;
-        Ok(Self { committer: Some(committer), shared, news, closed, held: None, failed: None })
+        Ok(Self { committer: Some(committer), consumer: seen, shared, news, closed, held: None, failed: None })
     }
 
     fn take(&mut self, news: News) -> Result<MembershipEvent, BrokerError> {
@@ -138,6 +140,14 @@ impl Membership for KafkaMembership {
             }
             std::thread::sleep(RETRY);
         }
+    }
+
+    fn generation(&self) -> Result<Generation, BrokerError> {
+        self.shared.check_not_fenced(self.held)?;
+        let metadata = self.consumer.upgrade().and_then(|consumer| consumer.group_metadata());
+        let group = &self.shared.group;
+        let metadata = metadata.ok_or_else(|| self.shared.fenced("the client is not a member of its group"))?;
+        Ok(Generation::new(group.clone(), Arc::new(metadata)))
     }
 
     /// A static member of a classic group does not leave: its partitions wait for its return until the session is over.

@@ -28,7 +28,7 @@ const SHORT: Duration = Duration::from_millis(1);
 
 /// The role of a producer.
 #[derive(Default)]
-struct Producing {
+pub(crate) struct Producing {
     failures: Mutex<Vec<(OutputRecord, Code)>>,
 }
 
@@ -59,10 +59,21 @@ pub(crate) struct KafkaProducer {
 
 impl KafkaProducer {
     pub(crate) fn open(kafka: Kafka) -> Result<Self, BrokerError> {
-        let settings = [("enable.idempotence", "true"), ("acks", "all"), ("partitioner", "murmur2_random")];
-        let settings = settings.map(|(key, value)| (key, value.to_owned()));
+        Self::open_with(kafka, &[])
+    }
+
+    /// Opens a producer with further settings.
+    pub(crate) fn open_with(kafka: Kafka, more: &[(&'static str, String)]) -> Result<Self, BrokerError> {
+        let own = [("enable.idempotence", "true"), ("acks", "all"), ("partitioner", "murmur2_random")];
+        let mut settings: Vec<_> = own.map(|(key, value)| (key, value.to_owned())).into();
+        settings.extend_from_slice(more);
         let producer = client::create(kafka.config(), &settings, Producing::default())?;
         Ok(Self { producer, kafka, known: BTreeSet::new(), since_served: 0 })
+    }
+
+    /// The client underneath.
+    pub(crate) fn client(&self) -> &BaseProducer<Context<Producing>> {
+        &self.producer
     }
 
     fn check_topic(&mut self, topic: &TopicName) -> Result<(), BrokerError> {

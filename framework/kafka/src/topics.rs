@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nowfold_core::names::{TopicName, TopicPartition};
 use nowfold_runtime::broker::{BrokerError, Watermarks};
 use parking_lot::Mutex;
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
@@ -72,8 +72,8 @@ pub(crate) fn fetch(consumer: &DataConsumer, topic: &TopicName, timeout: Duratio
 ///
 /// # Errors
 /// When no leader answers within `timeout`.
-pub(crate) fn watermarks(
-    consumer: &DataConsumer,
+pub(crate) fn watermarks<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
     partition: &TopicPartition,
     timeout: Duration,
 ) -> Result<Option<Watermarks>, BrokerError> {

@@ -12,6 +12,8 @@ use nowfold_core::names::{Offset, TopicName, TopicPartition};
 use nowfold_core::record::{LogRecord, OutputRecord};
 use nowfold_core::time::Timestamp;
 
+use super::membership::{Generation, OffsetCommit};
+
 /// Why a broker operation failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,6 +44,23 @@ pub enum BrokerError {
         /// The group.
         group: String,
         /// What the broker said.
+        cause: String,
+    },
+    /// A newer producer has this one's transactional id, or its transaction took longer than it may: nothing that it has
+    /// not committed will ever be read. Drop it and open another.
+    #[error("producer {id:?} was fenced: {cause}")]
+    ProducerFenced {
+        /// The transactional id.
+        id: String,
+        /// What the broker said.
+        cause: String,
+    },
+    /// The open transaction can only be aborted.
+    #[error("the transaction of producer {id:?} must be aborted: {cause}")]
+    MustAbort {
+        /// The transactional id.
+        id: String,
+        /// Why.
         cause: String,
     },
     /// A record was refused for good (too large, invalid).
@@ -166,6 +185,24 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// When the client cannot be created.
     fn producer(&self) -> Result<Box<dyn Producer>, BrokerError>;
 
+    /// Opens a producer of transactions. An older producer of the same id is fenced, and what it has not committed is
+    /// aborted, before this returns: so the outcome of a commit that got no answer is decided by then.
+    ///
+    /// # Errors
+    /// When the client cannot be created or the broker does not answer; the default, for a log without transactions.
+    fn transactional_producer(&self, _spec: &TransactionalSpec) -> Result<Box<dyn TransactionalProducer>, BrokerError> {
+        Err(no_transactions(&self.describe()))
+    }
+
+    /// One past the last record of a partition, those of open transactions included: [`Watermarks::high`] reaches it
+    /// when they have ended.
+    ///
+    /// # Errors
+    /// As [`Self::watermarks`].
+    fn log_end(&self, partition: &TopicPartition) -> Result<Offset, BrokerError> {
+        self.watermarks(partition).map(|log| log.high)
+    }
+
     /// Joins `group`, subscribed to `topics`.
     ///
     /// # Errors
@@ -218,6 +255,65 @@ pub trait Producer: Send + fmt::Debug {
     /// # Errors
     /// [`BrokerError::Unavailable`] when records are still in flight after `timeout`.
     fn flush(&mut self, timeout: Duration) -> Result<Vec<DeliveryFailure>, BrokerError>;
+}
+
+/// Who opens transactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionalSpec {
+    /// The transactional id: one producer at a time has it.
+    pub id: String,
+    /// How long a transaction may be open before the broker aborts it.
+    pub timeout: Duration,
+}
+
+/// A producer whose records and offsets become readable together, or not at all.
+///
+/// ```text
+///   idle ── begin ─▶ open ── send*, flush, send_offsets ──▶ open ── commit ─▶ idle
+///                     └────────────────── abort ─────────────────▶ idle
+/// ```
+///
+/// Records are sent in an open transaction only. A record that could not be stored spoils its transaction:
+/// [`commit`](Self::commit) then says [`BrokerError::MustAbort`]. Dropping the producer ends nothing: the broker aborts
+/// the transaction when its time is over, or when the id is opened again.
+pub trait TransactionalProducer: Producer {
+    /// Opens a transaction.
+    ///
+    /// # Errors
+    /// [`BrokerError::ProducerFenced`]; [`BrokerError::Fatal`] when one is open already.
+    fn begin(&mut self) -> Result<(), BrokerError>;
+
+    /// Makes offsets part of the open transaction, under a member's generation that was taken just before.
+    ///
+    /// # Errors
+    /// [`BrokerError::Fenced`] when that generation is over. After any error the transaction is to be aborted.
+    fn send_offsets(
+        &mut self,
+        generation: &Generation,
+        offsets: &[OffsetCommit],
+        timeout: Duration,
+    ) -> Result<(), BrokerError>;
+
+    /// Commits. Waits until the outcome is known.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`]: the outcome is not known; the same call may bring it, and opening the id anew decides
+    /// it. [`BrokerError::MustAbort`]: nothing is committed, call [`abort`](Self::abort).
+    /// [`BrokerError::ProducerFenced`]: nothing is committed.
+    fn commit(&mut self, timeout: Duration) -> Result<(), BrokerError>;
+
+    /// Aborts: nothing of the transaction is ever read. Without an open transaction nothing happens.
+    ///
+    /// # Errors
+    /// When the broker does not answer in time, or the producer was fenced: drop it, and open its id anew.
+    fn abort(&mut self, timeout: Duration) -> Result<(), BrokerError>;
+}
+
+fn no_transactions(broker: &str) -> BrokerError {
+    BrokerError::Fatal {
+        operation: format!("open a transactional producer on {broker}"),
+        cause: "it has no transactions".into(),
+    }
 }
 
 /// When a record was appended, as far as its topic says: the record's timestamp under `LogAppendTime`, else `None`.

@@ -13,6 +13,7 @@ mod offsets;
 mod reading;
 mod support;
 mod topics;
+mod transactions;
 mod writing;
 
 use std::time::Duration;
@@ -79,6 +80,18 @@ pub const CASES: &[Case] = cases![
     groups::commit_between_revoked_and_release_is_taken,
     groups::leaving_hands_over_everything,
     groups::members_keep_what_they_have,
+];
+
+/// The cases of brokers with transactions.
+pub const TRANSACTIONS: &[Case] = cases![
+    transactions::transactions_are_read_once_committed,
+    transactions::aborted_records_and_offsets_vanish,
+    transactions::records_behind_an_open_transaction_wait_for_it,
+    transactions::a_newer_producer_of_an_id_fences_the_older,
+    transactions::offsets_of_a_member_that_left_are_refused,
+    transactions::a_transaction_that_takes_too_long_is_aborted,
+    transactions::many_small_transactions_follow_each_other,
+    transactions::a_refused_record_leaves_the_rest_of_its_transaction,
 ];
 
 /// Runs every case of [`CASES`]; `scratch` starts the name of every topic and group and must be new to the broker.

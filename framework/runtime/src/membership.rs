@@ -1,6 +1,8 @@
 //! The port to group membership: which partitions of the subscribed topics are ours, and until when.
 
+use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nowfold_core::names::{Offset, TopicPartition};
@@ -29,6 +31,37 @@ pub struct OffsetCommit {
     pub metadata: String,
 }
 
+/// A member's generation, as a transaction needs it to commit offsets. It ages with every rebalance, so it is taken just
+/// before it is used and never kept.
+#[derive(Clone)]
+pub struct Generation {
+    group: String,
+    token: Arc<dyn Any + Send + Sync>,
+}
+
+impl Generation {
+    /// What an adapter needs to know it by.
+    pub fn new(group: impl Into<String>, token: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { group: group.into(), token }
+    }
+
+    /// The group.
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// The adapter's own part; `None` when it is of another adapter.
+    pub fn token<T: 'static>(&self) -> Option<&T> {
+        self.token.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation").field("group", &self.group).finish_non_exhaustive()
+    }
+}
+
 /// One member of a consumer group. It fetches nothing: readers do.
 pub trait Membership: Send + fmt::Debug {
     /// Waits up to `timeout` for the next change. Must be called often enough to stay a member
@@ -50,6 +83,18 @@ pub trait Membership: Send + fmt::Debug {
     /// # Errors
     /// [`BrokerError::Fenced`] when the generation is over.
     fn commit(&mut self, offsets: &[OffsetCommit]) -> Result<(), BrokerError>;
+
+    /// This member's present generation, for [`send_offsets`](super::broker::TransactionalProducer::send_offsets). Between
+    /// `Lost` and `release` there is none, or one that the broker refuses.
+    ///
+    /// # Errors
+    /// [`BrokerError::Fenced`] after a loss; [`BrokerError::Fatal`] by default, for a log without transactions.
+    fn generation(&self) -> Result<Generation, BrokerError> {
+        Err(BrokerError::Fatal {
+            operation: "take a member's generation".to_owned(),
+            cause: "this log has no transactions".to_owned(),
+        })
+    }
 
     /// Leaves the group, so that others take over at once.
     ///

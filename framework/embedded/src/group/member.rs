@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use nowfold_core::names::{TopicName, TopicPartition};
 use nowfold_runtime::broker::BrokerError;
-use nowfold_runtime::membership::{Membership, MembershipEvent, OffsetCommit};
+use nowfold_runtime::membership::{Generation, Membership, MembershipEvent, OffsetCommit};
 use parking_lot::MutexGuard;
 
 use super::assign::MemberId;
 use super::state::{GroupState, News};
-use super::{Context, Group};
+use super::{Context, Group, offsets};
 
 /// How long a waiting member goes without looking at the clock, which may be a hand-driven one: whether others'
 /// sessions are over is for those who wait to find out.
@@ -111,9 +111,31 @@ impl GroupMember {
     }
 
     fn fenced(&self, generation: u64) -> BrokerError {
-        let cause =
-            format!("member {} is not in generation {generation}: its session ended or it was expelled", self.id);
-        BrokerError::Fenced { group: self.group.name.clone(), cause }
+        fenced(&self.group, self.id, generation)
+    }
+}
+
+fn fenced(group: &Group, id: MemberId, generation: u64) -> BrokerError {
+    let cause = format!("member {id} is not in generation {generation}: its session ended or it was expelled");
+    BrokerError::Fenced { group: group.name.clone(), cause }
+}
+
+/// A member, for transactions: as long as it is one, its offsets are taken, whichever partitions they are of.
+#[derive(Debug)]
+pub(crate) struct MemberGeneration {
+    group: Arc<Group>,
+    id: MemberId,
+}
+
+impl MemberGeneration {
+    /// Whether the member may commit these offsets.
+    pub(crate) fn check(&self, offsets: &[OffsetCommit], context: &Context) -> Result<(), BrokerError> {
+        let mut state = self.group.state.lock();
+        if !state.touch(self.id, context.clock.now(), false) {
+            return Err(fenced(&self.group, self.id, state.generation));
+        }
+        offsets::check(offsets)?;
+        offsets.iter().try_for_each(|commit| context.topics.partition(&commit.partition).map(|_| ()))
     }
 }
 
@@ -152,6 +174,15 @@ impl Membership for GroupMember {
         }
         self.context.faults.commit()?;
         self.context.offsets.commit(&self.group.name, offsets)
+    }
+
+    fn generation(&self) -> Result<Generation, BrokerError> {
+        let mut state = self.group.state.lock();
+        if !state.touch(self.id, self.context.clock.now(), false) {
+            return Err(self.fenced(state.generation));
+        }
+        let token = MemberGeneration { group: Arc::clone(&self.group), id: self.id };
+        Ok(Generation::new(self.group.name.clone(), Arc::new(token)))
     }
 
     fn leave(self: Box<Self>, _timeout: Duration) -> Result<(), BrokerError> {

@@ -22,7 +22,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::faults::FaultPlan;
 use crate::topic::Topics;
 
-pub(crate) use member::GroupMember;
+pub(crate) use member::{GroupMember, MemberGeneration};
 pub(crate) use offsets::Offsets;
 use state::GroupState;
 

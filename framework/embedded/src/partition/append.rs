@@ -1,9 +1,11 @@
 //! Appending.
 
+use nowfold_core::names::Offset;
 use nowfold_core::record::OutputRecord;
 use nowfold_core::time::Timestamp;
 use nowfold_runtime::broker::{BrokerError, DeliveryFailure};
 
+use super::pending::TransactionKey;
 use super::{Partition, signal};
 use crate::error::unavailable;
 
@@ -14,6 +16,8 @@ pub(crate) struct Appender {
     pub(crate) producer: u64,
     /// How long appends go without looking for records to expire or compact.
     pub(crate) check_interval_ms: i64,
+    /// The transaction that the records are part of.
+    pub(crate) transaction: Option<TransactionKey>,
 }
 
 impl Partition {
@@ -30,7 +34,7 @@ impl Partition {
         self.check(record, now)?;
         let (waiters, check_due) = {
             let mut state = self.state.lock();
-            let appended = state.append(&self.id, &self.config, record, appender.producer, now);
+            let appended = state.append(&self.id, &self.config, record, appender, now);
             appended.map_err(|error| unavailable(format!("appending to {}", self.id), error))?;
             (self.publish(&mut state), state.is_check_due(now, appender.check_interval_ms))
         };
@@ -39,6 +43,19 @@ impl Partition {
             self.maintain_lazily(now);
         }
         Ok(())
+    }
+
+    /// Ends a transaction: its records become part of the log, or never will. A marker takes the next offset.
+    pub(crate) fn end_transaction(&self, transaction: TransactionKey, commit: bool) {
+        self.changing(|state| state.end_transaction(&self.id, &self.config, transaction, commit));
+    }
+
+    /// One past the last record, those of open transactions included.
+    pub(crate) fn log_end(&self) -> Offset {
+        self.changing(|state| {
+            state.write_out(&self.id);
+            state.next_offset()
+        })
     }
 
     /// Hands everything appended to the operating system, and to the disk where the durability asks for that. Returns

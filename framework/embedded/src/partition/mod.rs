@@ -3,16 +3,16 @@
 //! Appends and readers of a partition share one short lock; partitions share none. Readers copy finished chunks
 //! outside the lock, so a slow reader delays nobody.
 //!
-//! Where transactions go: a control marker takes an offset like a record, so the segment's entries become an enum of
-//! record and marker (bits 4 to 7 of a stored entry's flags are reserved for it) that `Partition::read` passes over;
-//! the last stable offset becomes a second bound beside `State::hidden_from`, which already keeps readers, retention
-//! and compaction below an offset; and `read` takes the reader's isolation level. Fencing of producers belongs to
-//! `State::append`, under the same lock.
+//! Records of transactions, and all that come behind the first of them, are held back until it is decided: readers,
+//! retention and compaction only know what is before the last stable offset (`pending`). Aborted records are never put
+//! into the log; their offsets, and those of the markers that end a transaction, stay gaps, as a reader of a Kafka topic
+//! sees them under `read_committed`.
 
 mod admission;
 mod append;
 mod compaction;
 mod outbox;
+mod pending;
 mod read;
 mod retention;
 mod segment;
@@ -35,6 +35,7 @@ use crate::topic::TopicConfig;
 
 pub(crate) use append::Appender;
 use outbox::Outbox;
+pub(crate) use pending::TransactionKey;
 use segment::Segment;
 pub(crate) use signal::Signal;
 use state::State;

@@ -73,6 +73,11 @@ impl Segment {
         }
     }
 
+    /// Passes over an offset that no record has.
+    pub(super) fn skip(&mut self, offset: Offset) {
+        self.end = offset + 1;
+    }
+
     /// Makes every record part of a finished chunk: nothing is appended any more.
     pub(super) fn close(&mut self) {
         self.tail.shrink_to_fit();

@@ -9,8 +9,10 @@ use nowfold_core::names::{Offset, TopicPartition};
 use nowfold_core::record::{LogRecord, OutputRecord, TimestampType};
 use nowfold_core::time::Timestamp;
 
+use super::append::Appender;
 use super::outbox::{Origin, Outbox};
-use super::segment::{Piece, Segment};
+use super::pending::{Held, Pending, TransactionKey};
+use super::segment::{Piece, Segment, size_of};
 use super::signal::Signal;
 use crate::topic::TopicConfig;
 
@@ -28,6 +30,8 @@ pub(super) struct State {
     next_check: Option<Timestamp>,
     /// With a data directory: records on their way to the disk. Readers see them when they are there.
     pub(super) outbox: Option<Outbox>,
+    /// What waits for open transactions to end.
+    pending: Pending,
 }
 
 impl State {
@@ -41,6 +45,7 @@ impl State {
             waiters: Vec::new(),
             next_check: None,
             outbox,
+            pending: Pending::default(),
         }
     }
 
@@ -81,15 +86,15 @@ impl State {
         id: &TopicPartition,
         config: &TopicConfig,
         record: &mut OutputRecord,
-        producer: u64,
+        appender: Appender,
         now: Timestamp,
     ) -> io::Result<()> {
         let timestamp = self.timestamp(config, record, now);
-        let size = u64::try_from(record_size(record)).unwrap_or(u64::MAX);
-        if self.needs_roll(config, timestamp, size) {
-            self.write_out(id);
-            self.roll()?;
+        let held = self.pending.holds(appender.transaction);
+        if !held {
+            self.make_room(id, config, timestamp, u64::try_from(record_size(record)).unwrap_or(u64::MAX))?;
         }
+        let origin = Origin { producer: appender.producer, partition: record.partition, timestamp: record.timestamp };
         let entry = LogRecord {
             offset: self.next_offset(),
             key: record.key.take(),
@@ -99,17 +104,65 @@ impl State {
             headers: std::mem::take(&mut record.headers),
         };
         self.last_append_time = self.last_append_time.max(timestamp);
+        if held {
+            self.pending.push(appender.transaction, origin, entry);
+        } else {
+            self.place(id, origin, entry);
+        }
+        Ok(())
+    }
+
+    /// Starts the next segment when this record does not belong into the active one.
+    fn make_room(
+        &mut self,
+        id: &TopicPartition,
+        config: &TopicConfig,
+        timestamp: Timestamp,
+        size: u64,
+    ) -> io::Result<()> {
+        if self.needs_roll(config, timestamp, size) {
+            self.write_out(id);
+            self.roll()?;
+        }
+        Ok(())
+    }
+
+    /// Puts a record into the log.
+    fn place(&mut self, id: &TopicPartition, origin: Origin, entry: LogRecord) {
         match &mut self.outbox {
             None => self.active.push(entry),
             Some(outbox) => {
-                let origin = Origin { producer, partition: record.partition, timestamp: record.timestamp };
                 outbox.push(origin, entry);
                 if outbox.is_full() || !self.waiters.is_empty() {
                     self.write_out(id);
                 }
             }
         }
-        Ok(())
+    }
+
+    /// Ends a transaction, and puts into the log what no open one holds back any more.
+    pub(super) fn end_transaction(
+        &mut self,
+        id: &TopicPartition,
+        config: &TopicConfig,
+        transaction: TransactionKey,
+        commit: bool,
+    ) {
+        let marker = self.next_offset();
+        if !self.pending.end(transaction, commit, marker) {
+            return;
+        }
+        while let Some(held) = self.pending.take_stable() {
+            match held {
+                Held::Gap(offset) => self.active.skip(offset),
+                Held::Record(_, origin, entry) => {
+                    // Only a log in memory has transactions, and there a segment always begins.
+                    let rolled = self.make_room(id, config, entry.timestamp, size_of(&entry));
+                    debug_assert!(rolled.is_ok(), "a segment without a file begins");
+                    self.place(id, origin, entry);
+                }
+            }
+        }
     }
 
     /// Writes the outbox out, so that readers see it.
@@ -119,7 +172,11 @@ impl State {
         }
     }
 
-    fn next_offset(&self) -> Offset {
+    /// The offset of the next record.
+    pub(super) fn next_offset(&self) -> Offset {
+        if let Some(next) = self.pending.next_offset() {
+            return next;
+        }
         let n_waiting = self.outbox.as_ref().map_or(0, Outbox::n_records);
         self.active.end + i64::try_from(n_waiting).unwrap_or(i64::MAX)
     }

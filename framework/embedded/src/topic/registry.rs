@@ -33,6 +33,11 @@ impl Topics {
         Ok(Self { by_name: RwLock::new(by_name), data, broker })
     }
 
+    /// Whether there is a data directory.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.data.is_some()
+    }
+
     pub(crate) fn get(&self, name: &TopicName) -> Option<Arc<Topic>> {
         self.by_name.read().get(name).cloned()
     }

@@ -19,6 +19,12 @@ fn keeps_the_contract_with_a_data_directory() {
 }
 
 #[test]
+fn keeps_the_contract_of_transactions() {
+    let log = EmbeddedLog::new(Arc::new(WallClock));
+    contract::TRANSACTIONS.iter().for_each(|case| case.run(&log, "transactions"));
+}
+
+#[test]
 fn fences_expelled_members() {
     let log = EmbeddedLog::new(Arc::new(WallClock));
     contract::expelled_member_is_fenced(&log, "fencing", &|group| assert!(log.faults().expel_all(group)));

@@ -12,3 +12,4 @@ mod log;
 mod model;
 mod retention;
 mod support;
+mod transactions;

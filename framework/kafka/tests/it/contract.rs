@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nowfold_kafka::{GroupProtocol, Kafka};
-use nowfold_runtime::contract::{CASES, expelled_member_is_fenced};
+use nowfold_runtime::contract::{CASES, Case, TRANSACTIONS, expelled_member_is_fenced};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -15,12 +15,12 @@ use crate::support::{address, connect_with, eventually, fresh};
 /// Cases wait for the group most of the time, so several run at once.
 const AT_ONCE: usize = 4;
 
-fn run_all(protocol: GroupProtocol) {
+fn run_all(protocol: GroupProtocol, cases: &[Case]) {
     let Some(kafka) = connect_with(protocol, |_| {}) else { return };
     let scratch = fresh("contract");
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
-        while let Some(case) = CASES.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
             if catch_unwind(AssertUnwindSafe(|| case.run(&kafka, &scratch))).is_err() {
                 failed.fetch_add(1, Ordering::Relaxed);
                 eprintln!("FAILED under {protocol:?}: {}", case.name);
@@ -33,12 +33,22 @@ fn run_all(protocol: GroupProtocol) {
 
 #[test]
 fn keeps_the_contract_with_classic_groups() {
-    run_all(GroupProtocol::Classic);
+    run_all(GroupProtocol::Classic, CASES);
 }
 
 #[test]
 fn keeps_the_contract_with_consumer_groups() {
-    run_all(GroupProtocol::Consumer);
+    run_all(GroupProtocol::Consumer, CASES);
+}
+
+#[test]
+fn keeps_the_contract_of_transactions_with_classic_groups() {
+    run_all(GroupProtocol::Classic, TRANSACTIONS);
+}
+
+#[test]
+fn keeps_the_contract_of_transactions_with_consumer_groups() {
+    run_all(GroupProtocol::Consumer, TRANSACTIONS);
 }
 
 /// A commit of nobody is taken by an empty group only.
