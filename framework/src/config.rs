@@ -40,10 +40,21 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
+/// How the group on Kafka is kept.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GroupSettings {
+    #[cfg(feature = "kafka")]
+    pub(crate) protocol: nowfold_kafka::GroupProtocol,
+    #[cfg(feature = "kafka")]
+    pub(crate) instance_id: Option<String>,
+    #[cfg(feature = "kafka")]
+    pub(crate) session_timeout: Option<std::time::Duration>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
     Embedded { log: Option<EmbeddedLog>, data_dir: Option<PathBuf> },
-    Kafka { bootstrap: String, raw: BTreeMap<String, String> },
+    Kafka { bootstrap: String, raw: BTreeMap<String, String>, group: GroupSettings },
     Open { broker: Arc<dyn Broker>, embedded: Option<EmbeddedLog> },
 }
 
@@ -61,7 +72,7 @@ impl Config {
 
     /// On Apache Kafka at `bootstrap`, a comma-separated list of `host:port`.
     pub fn kafka(bootstrap: impl Into<String>) -> Self {
-        Self::at(Place::Kafka { bootstrap: bootstrap.into(), raw: BTreeMap::new() })
+        Self::at(Place::Kafka { bootstrap: bootstrap.into(), raw: BTreeMap::new(), group: GroupSettings::default() })
     }
 
     fn at(place: Place) -> Self {
@@ -83,6 +94,8 @@ impl Config {
     /// | `NOWFOLD_REGISTRY` | URL of the Schema Registry | single-object encoding |
     /// | `NOWFOLD_DATA_DIR` | where the embedded log keeps its data | nowhere: lost on exit |
     /// | `NOWFOLD_HTTP` | address of the query server, such as `127.0.0.1:7070` | no server |
+    /// | `NOWFOLD_GROUP_PROTOCOL` | `classic`, or `consumer` (KIP-848) | `classic` |
+    /// | `NOWFOLD_INSTANCE_ID` | static membership: this process's name | dynamic membership |
     ///
     /// # Errors
     /// [`Error::Config`] when a variable cannot be read, naming it.
@@ -99,6 +112,7 @@ impl Config {
             (Some(dir), _) => config = config.data_dir(dir),
             (None, _) => {}
         }
+        config = config.group_from(variable("NOWFOLD_GROUP_PROTOCOL"), variable("NOWFOLD_INSTANCE_ID"))?;
         if let Some(text) = variable("NOWFOLD_HTTP") {
             let address = text.parse().map_err(|_| Error::Config {
                 cause: format!("NOWFOLD_HTTP={text:?} is not an address such as 127.0.0.1:7070"),
@@ -140,6 +154,60 @@ impl Config {
     pub fn kafka_property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         if let Place::Kafka { raw, .. } = &mut self.place {
             raw.insert(key.into(), value.into());
+        }
+        self
+    }
+
+    /// Takes the group's settings of the environment.
+    #[cfg(feature = "kafka")]
+    fn group_from(mut self, protocol: Option<String>, instance: Option<String>) -> Result<Self, Error> {
+        use nowfold_kafka::GroupProtocol;
+        match protocol.as_deref() {
+            None => {}
+            Some("classic") => self = self.group_protocol(GroupProtocol::Classic),
+            Some("consumer") => self = self.group_protocol(GroupProtocol::Consumer),
+            Some(other) => {
+                let cause = format!("NOWFOLD_GROUP_PROTOCOL={other:?} is neither \"classic\" nor \"consumer\"");
+                return Err(Error::Config { cause });
+            }
+        }
+        Ok(instance.into_iter().fold(self, Self::instance_id))
+    }
+
+    #[cfg(not(feature = "kafka"))]
+    #[expect(clippy::unnecessary_wraps, reason = "with Kafka, the settings can be wrong")]
+    fn group_from(self, _: Option<String>, _: Option<String>) -> Result<Self, Error> {
+        Ok(self)
+    }
+
+    /// How the consumer group spreads its partitions: [`GroupProtocol::Classic`](nowfold_kafka::GroupProtocol::Classic)
+    /// by default, or by the broker (KIP-848, brokers from 4.0 on). No effect on the embedded log.
+    #[cfg(feature = "kafka")]
+    pub fn group_protocol(mut self, protocol: nowfold_kafka::GroupProtocol) -> Self {
+        if let Place::Kafka { group, .. } = &mut self.place {
+            group.protocol = protocol;
+        }
+        self
+    }
+
+    /// Static membership (KIP-345): a name for this process, unique in its group, that survives its restart. A process
+    /// that comes back within the session timeout gets its partitions again and nothing moves; one that is closed for
+    /// good is noticed only when the session is over. Classic groups only: refused at the start with KIP-848, where a
+    /// killed static member locks its successor out. No effect on the embedded log.
+    #[cfg(feature = "kafka")]
+    pub fn instance_id(mut self, id: impl Into<String>) -> Self {
+        if let Place::Kafka { group, .. } = &mut self.place {
+            group.instance_id = Some(id.into());
+        }
+        self
+    }
+
+    /// After this long without a heartbeat a process counts as dead and its partitions move (classic groups; with
+    /// KIP-848 this is the broker's setting). Default 12 s. No effect on the embedded log.
+    #[cfg(feature = "kafka")]
+    pub fn session_timeout(mut self, timeout: std::time::Duration) -> Self {
+        if let Place::Kafka { group, .. } = &mut self.place {
+            group.session_timeout = Some(timeout);
         }
         self
     }

@@ -186,20 +186,30 @@ pub(crate) fn open(config: &Config) -> Result<(Arc<dyn Broker>, Option<EmbeddedL
             let log = config::embedded_log(log.clone(), data_dir.clone())?;
             Ok((Arc::new(log.clone()), Some(log)))
         }
-        Place::Kafka { bootstrap, raw } => Ok((connect(bootstrap, raw)?, None)),
+        Place::Kafka { bootstrap, raw, group } => Ok((connect(bootstrap, raw, group)?, None)),
         Place::Open { broker, embedded } => Ok((broker.clone(), embedded.clone())),
     }
 }
 
 #[cfg(feature = "kafka")]
-fn connect(bootstrap: &str, raw: &std::collections::BTreeMap<String, String>) -> Result<Arc<dyn Broker>, Error> {
+fn connect(
+    bootstrap: &str,
+    raw: &std::collections::BTreeMap<String, String>,
+    group: &config::GroupSettings,
+) -> Result<Arc<dyn Broker>, Error> {
     let mut config = nowfold_kafka::KafkaConfig::new(bootstrap);
     config.raw = raw.clone();
+    (config.group_protocol, config.instance_id) = (group.protocol, group.instance_id.clone());
+    config.session_timeout = group.session_timeout.unwrap_or(config.session_timeout);
     Ok(Arc::new(nowfold_kafka::Kafka::connect(config)?))
 }
 
 #[cfg(not(feature = "kafka"))]
-fn connect(bootstrap: &str, _: &std::collections::BTreeMap<String, String>) -> Result<Arc<dyn Broker>, Error> {
+fn connect(
+    bootstrap: &str,
+    _: &std::collections::BTreeMap<String, String>,
+    _: &config::GroupSettings,
+) -> Result<Arc<dyn Broker>, Error> {
     Err(Error::Config { cause: format!("Kafka at {bootstrap} needs the feature `kafka`") })
 }
 

@@ -4,7 +4,9 @@
 
 mod broker_away;
 mod dependency_rule;
+mod doomed;
 mod embedded;
+mod exactly_once;
 mod faults;
 mod instances;
 mod kill_nine;
@@ -13,4 +15,5 @@ mod own_kafka;
 mod pipeline;
 mod poison;
 mod registry_away;
+mod robust;
 mod support;

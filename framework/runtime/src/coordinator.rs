@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,13 +21,19 @@ use super::signal::Signal;
 use super::state::{AppState, StateCell};
 use super::status::{TaskStatus, TaskTable};
 use super::streams::CloseReport;
-use super::worker::{Command, Commit, Report, StopTimes, caught};
+use super::worker::{Command, Commit, Grant, Report, StopTimes, caught};
 
 /// How long the coordinator waits for membership events before it looks at the workers' reports.
 const TURN: Duration = Duration::from_millis(5);
 
 /// How long to wait before a release is tried again.
 const RELEASE_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long a worker may take beyond a hand-over's deadline to say that it is done.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How long the coordinator waits in a hand-over before it looks whether it shall stop.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How long a failing application waits for its workers to end.
 const FAILING: Duration = Duration::from_secs(2);
@@ -58,6 +64,14 @@ pub(crate) struct Coordinator {
     /// When to try again to let go of partitions that the broker did not take.
     pub(crate) release_at: Option<Instant>,
     pub(crate) assigned: bool,
+    /// A stop that was asked for while tasks were handed over.
+    pub(crate) stopping: Option<(Instant, Sender<CloseReport>)>,
+    /// Counts the hand-overs.
+    pub(crate) handovers: u64,
+    /// How long one may take.
+    pub(crate) handover_timeout: Duration,
+    /// Transactions that workers are committing: each ends when its worker is done.
+    pub(crate) grants: Vec<Receiver<()>>,
 }
 
 impl Coordinator {
@@ -76,7 +90,7 @@ impl Coordinator {
 
     fn turn_until_stopped(&mut self) -> Result<(Instant, Sender<CloseReport>), RuntimeError> {
         loop {
-            if let Ok(stop) = self.stop.try_recv() {
+            if let Some(stop) = self.stopping.take().or_else(|| self.stop.try_recv().ok()) {
                 return Ok(stop);
             }
             while let Ok(report) = self.reports.try_recv() {
@@ -104,6 +118,10 @@ impl Coordinator {
                 self.serve(commit);
                 Ok(())
             }
+            Report::Grant(grant) => {
+                self.grant(grant);
+                Ok(())
+            }
             Report::Failed(error) | Report::GlobalsFailed(error) => Err(error),
             Report::Finished(..) | Report::Stopped(..) => Ok(()),
         }
@@ -119,6 +137,34 @@ impl Coordinator {
             Err(BrokerError::Fenced { group: self.around.topology.app().to_owned(), cause })
         };
         let _ = commit.reply.send(answer);
+    }
+
+    /// Gives a worker the generation of this moment. One that does not know of the last loss gets none: it would be taken
+    /// for partitions that others own.
+    fn grant(&mut self, grant: Grant) {
+        self.grants.retain(|until| matches!(until.try_recv(), Err(TryRecvError::Empty)));
+        let answer = if grant.epoch == self.epoch {
+            self.membership.generation()
+        } else {
+            let cause = "its tasks were lost before the commit".to_owned();
+            Err(BrokerError::Fenced { group: self.around.topology.app().to_owned(), cause })
+        };
+        if answer.is_ok() {
+            self.grants.push(grant.until);
+        }
+        let _ = grant.reply.send(answer);
+    }
+
+    /// Waits until no transaction is being committed, in bounded time: their generation is of before the release, so a
+    /// commit that comes later is either fenced or seen as open by the next owner.
+    fn await_grants(&mut self) {
+        let deadline = Instant::now() + self.handover_timeout;
+        for until in self.grants.drain(..) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if until.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+                tracing::warn!("partitions are released while a transaction is being committed");
+            }
+        }
     }
 
     fn follow(&mut self, event: MembershipEvent) -> Result<(), RuntimeError> {
@@ -165,6 +211,7 @@ impl Coordinator {
     /// them, and no further event comes.
     fn release(&mut self) -> Result<(), RuntimeError> {
         self.release_at = None;
+        self.await_grants();
         match self.membership.release() {
             Ok(()) => Ok(()),
             Err(error @ BrokerError::Fenced { .. }) => {
@@ -219,31 +266,51 @@ impl Coordinator {
         n
     }
 
-    /// Finishes tasks and commits their offsets. Other workers' commits are served meanwhile, for they may wait for us.
+    /// Finishes tasks and commits their offsets, in bounded time. Other workers' commits are served meanwhile, for they
+    /// may wait for us. Tasks whose worker does not finish them in time are lost: nothing of them is committed any more.
     fn finish(&mut self, ids: &[TaskId]) -> Result<(), RuntimeError> {
-        let mut waiting = self.command_owners(ids, Command::Finish);
+        self.handovers += 1;
+        let (number, mut deadline) = (self.handovers, Instant::now() + self.handover_timeout);
+        let mut waiting = self.command_owners(ids, |ids| Command::Finish { ids, number, deadline });
         let mut offsets = Vec::new();
         while waiting > 0 {
-            match self.reports.recv() {
-                Ok(Report::Finished(more)) => {
+            if self.stopping.is_none() {
+                self.stopping = self.stop.try_recv().ok();
+            }
+            deadline = self.stopping.as_ref().map_or(deadline, |(stop, _)| deadline.min(*stop));
+            let left = (deadline + GRACE).saturating_duration_since(Instant::now());
+            match self.reports.recv_timeout(left.min(LOOK)) {
+                Ok(Report::Finished(n, more)) if n == number => {
                     offsets.extend(more);
                     waiting -= 1;
                 }
                 Ok(other) => self.hear(other)?,
-                Err(_) => break,
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                    tracing::warn!(
+                        ?ids,
+                        "tasks are handed over unfinished: what they had not committed is processed again"
+                    );
+                    self.lose(ids);
+                    break;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         self.commit(&offsets);
         Ok(())
     }
 
-    fn commit(&mut self, offsets: &[OffsetCommit]) {
+    /// Commits the last offsets of tasks; false when they are not taken.
+    fn commit(&mut self, offsets: &[OffsetCommit]) -> bool {
         if offsets.is_empty() {
-            return;
+            return true;
         }
-        if let Err(error) = self.membership.commit(offsets) {
+        let answer = self.membership.commit(offsets);
+        if let Err(error) = &answer {
             tracing::warn!(%error, "the last offsets are not committed; their records will be processed again");
         }
+        answer.is_ok()
     }
 
     fn forget(&mut self, ids: &[TaskId]) {
@@ -268,13 +335,21 @@ impl Coordinator {
         (0..self.workers.len()).for_each(|worker| self.command(worker, Command::Stop { deadline }));
         let (offsets, times) = self.await_stops(deadline);
         let committing = Instant::now();
-        self.commit(&offsets);
+        let unstored = times.uncommitted;
+        let uncommitted = if self.commit(&offsets) { unstored } else { unstored + offsets.len() };
+        if unstored > 0 {
+            tracing::warn!(
+                partitions = unstored,
+                "outputs were not stored before the end; the next start processes their input again"
+            );
+        }
         let leaving = Instant::now();
         let left = self.leave(deadline);
         if let Err(error) = left {
             tracing::warn!(%error, "could not leave the group; others take over after the session timeout");
         }
-        CloseReport { drain: times.drain, flush: times.flush, commit: leaving - committing, leave: leaving.elapsed() }
+        let StopTimes { drain, flush, .. } = times;
+        CloseReport { drain, flush, commit: leaving - committing, leave: leaving.elapsed(), uncommitted }
     }
 
     fn await_stops(&mut self, deadline: Instant) -> (Vec<OffsetCommit>, StopTimes) {
@@ -286,9 +361,11 @@ impl Coordinator {
                     offsets.extend(more);
                     times.drain = times.drain.max(worker.drain);
                     times.flush = times.flush.max(worker.flush);
+                    times.uncommitted += worker.uncommitted;
                     waiting -= 1;
                 }
                 Ok(Report::Commit(commit)) => self.serve(commit),
+                Ok(Report::Grant(grant)) => self.grant(grant),
                 Ok(Report::GlobalsFailed(error)) => {
                     tracing::warn!(%error, "the global tables failed while stopping");
                 }

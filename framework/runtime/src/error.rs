@@ -1,7 +1,7 @@
 //! Why an application does not start or stopped.
 
 use nowfold_core::failure::TaskFailure;
-use nowfold_core::names::TopicName;
+use nowfold_core::names::{Offset, TopicName, TopicPartition};
 use nowfold_core::serde::SerdeError;
 use nowfold_core::state::StoreError;
 
@@ -55,6 +55,50 @@ pub enum RuntimeError {
     Serde {
         /// What it said.
         cause: String,
+        /// Whether the same call may succeed later: a registry that does not answer.
+        retriable: bool,
+    },
+    /// A position lies beyond the end of its log: the topic was deleted and created again, or lost its end.
+    #[error(
+        "NF122 {partition} ends at offset {end}, but {app:?} has processed it up to {position}: topic {:?} was created again, or lost records. Nothing is read, since positions of the old log mean nothing in the new one. To read it from its start, stop the application and run kafka-consumer-groups --group {app} --topic {} --reset-offsets --to-earliest --execute",
+        .partition.topic, .partition.topic
+    )]
+    TopicRecreated {
+        /// The application, which is the group.
+        app: String,
+        /// The partition.
+        partition: TopicPartition,
+        /// The next offset to process, as far as the application knows.
+        position: Offset,
+        /// One past the last record that the log holds.
+        end: Offset,
+    },
+    /// Records were deleted before they were processed.
+    #[error(
+        "NF123 {partition} begins at offset {start}, but {app:?} has processed it up to {position} only: {} records were deleted before they were read. Raise retention.ms of topic {:?}; to go on without them, stop the application and run kafka-consumer-groups --group {app} --topic {} --reset-offsets --to-earliest --execute",
+        .start - .position, .partition.topic, .partition.topic
+    )]
+    RecordsDeleted {
+        /// The application, which is the group.
+        app: String,
+        /// The partition.
+        partition: TopicPartition,
+        /// The next offset to process.
+        position: Offset,
+        /// The log's first offset.
+        start: Offset,
+    },
+    /// The start stands still: a global table's topic gives nothing, or its rows wait for a registry.
+    #[error(
+        "NF124 {what} stands still since {waited_s} s: {cause}. Mend that and start again, or raise stall_timeout to wait longer"
+    )]
+    Stalled {
+        /// What is being loaded.
+        what: String,
+        /// How long nothing has moved.
+        waited_s: u64,
+        /// The last that was heard.
+        cause: String,
     },
     /// A record failed and no handler passed over it.
     #[error("{0}")]
@@ -88,7 +132,7 @@ pub enum RuntimeError {
 
 impl From<SerdeError> for RuntimeError {
     fn from(error: SerdeError) -> Self {
-        Self::Serde { cause: error.to_string() }
+        Self::Serde { cause: error.to_string(), retriable: error.is_retriable() }
     }
 }
 
@@ -97,6 +141,7 @@ impl RuntimeError {
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::Broker(error) => error.is_retriable(),
+            Self::Serde { retriable, .. } => *retriable,
             Self::NotRunning { .. } => true,
             _ => false,
         }

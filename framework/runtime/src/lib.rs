@@ -10,6 +10,7 @@
 //! Workers are OS threads; nothing here is async.
 
 pub mod broker;
+mod channel;
 mod clock;
 mod config;
 #[cfg(feature = "contract")]
@@ -19,6 +20,7 @@ mod error;
 mod globals;
 pub mod membership;
 mod output;
+mod pace;
 mod runner;
 mod signal;
 mod source;
@@ -26,10 +28,11 @@ mod state;
 mod status;
 mod streams;
 mod topics;
+mod transaction;
 mod worker;
 
 pub use clock::SystemClock;
-pub use config::RuntimeConfig;
+pub use config::{Guarantee, RuntimeConfig};
 pub use error::RuntimeError;
 pub use state::{AppState, StateCell};
 pub use status::TaskPhase;

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use metrics::Counter;
 use nowfold_core::failure::{Failure, Stage, TaskFailure, Verdict, dead_letter};
 use nowfold_core::names::{TopicName, TopicPartition};
@@ -13,13 +14,14 @@ use nowfold_core::record::{Headers, LogRecord, OutputRecord, TimestampType};
 use nowfold_core::time::Timestamp;
 use nowfold_core::topology::{StartPolicy, Topology};
 
-use super::broker::{DeliveryFailure, Producer};
+use super::broker::{BrokerError, DeliveryFailure};
+use super::channel::{Channel, Transactor};
 use super::error::RuntimeError;
 use super::runner::Runner;
 
 /// A worker's producer and counters.
 pub(crate) struct Outbox {
-    producer: Box<dyn Producer>,
+    channel: Channel,
     topology: Topology,
     records_out: HashMap<String, Counter>,
     /// Records that the producer could not take yet, with the verdict on their refusal.
@@ -28,21 +30,27 @@ pub(crate) struct Outbox {
     unordered: BTreeSet<TopicName>,
     /// Records of other topics that were handed to the producer and are not known to be stored, with a key.
     sent: Vec<(OutputRecord, Verdict)>,
+    /// Exactly-once: records that the broker refused and so spoiled their transaction. When they come again they are
+    /// judged instead of sent.
+    condemned: HashMap<OutputPlace, BrokerError>,
 }
+
+/// A record's topic, key and value.
+type OutputPlace = (TopicName, Option<Bytes>, Option<Bytes>);
 
 impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outbox").field("producer", &self.producer).finish_non_exhaustive()
+        f.debug_struct("Outbox").field("channel", &self.channel).finish_non_exhaustive()
     }
 }
 
 impl Outbox {
-    pub(crate) fn new(producer: Box<dyn Producer>, topology: Topology) -> Self {
+    pub(crate) fn new(channel: Channel, topology: Topology) -> Self {
         let sources = topology.subtopologies().iter().flat_map(|part| &part.sources);
         let unordered = sources.filter(|source| source.start == StartPolicy::EventLog);
         let unordered = unordered.map(|source| source.topic.clone()).collect();
-        let (records_out, waiting, sent) = (HashMap::new(), VecDeque::new(), Vec::new());
-        Self { producer, topology, records_out, waiting, unordered, sent }
+        let (records_out, waiting, sent, condemned) = (HashMap::new(), VecDeque::new(), Vec::new(), HashMap::new());
+        Self { channel, topology, records_out, waiting, unordered, sent, condemned }
     }
 
     /// Queues the effects of a task in the order in which they arose.
@@ -62,26 +70,84 @@ impl Outbox {
     /// Hands what waits to the producer; false when the producer cannot take all of it now. Then no task may go on.
     pub(crate) fn drain(&mut self) -> Result<bool, RuntimeError> {
         while let Some((record, default)) = self.waiting.pop_front() {
+            if !self.condemned.is_empty()
+                && let Some(error) = self.condemned.get(&output_place(&record)).cloned()
+            {
+                self.judge(DeliveryFailure { record, error }, default)?;
+                continue;
+            }
             self.count_out(&record);
-            let again = self.is_ordered(&record).then(|| (record.clone(), default));
-            match self.producer.send(record) {
+            let again = self.may_be_sent_again(&record).then(|| (record.clone(), default));
+            match self.channel.send(record) {
                 Ok(()) => self.sent.extend(again),
                 Err(failure) if failure.error.is_retriable() => {
                     tracing::warn!(error = %failure.error, "the broker takes no records; processing waits");
                     self.waiting.push_front((failure.record, default));
                     return Ok(false);
                 }
-                Err(failure) => self.judge(failure, default)?,
+                Err(failure) => match self.channel.transactor() {
+                    Some(transactor) if !is_refusal(&failure.error) => {
+                        transactor.spoil(&failure.error);
+                        return Ok(false);
+                    }
+                    _ => self.judge(failure, default)?,
+                },
             }
         }
         Ok(true)
     }
 
+    /// The open transaction, exactly-once.
+    pub(crate) fn transactor(&mut self) -> Option<&mut Transactor> {
+        self.channel.transactor()
+    }
+
+    /// Ends the transaction without a commit, and forgets all that was to be part of it.
+    ///
+    /// # Errors
+    /// When the broker will never give its id again.
+    pub(crate) fn abort(&mut self, timeout: Duration) -> Result<(), BrokerError> {
+        self.waiting.clear();
+        self.channel.transactor().map_or(Ok(()), |transactor| transactor.abort(timeout))
+    }
+
+    /// The transaction is committed.
+    pub(crate) fn committed(&mut self) {
+        self.condemned.clear();
+    }
+
+    /// Waits until everything queued is stored, exactly-once. A record that failed spoils the transaction; false then, or
+    /// when some are still on their way after `timeout`.
+    fn flush_transaction(&mut self, timeout: Duration) -> Result<bool, RuntimeError> {
+        if !self.drain()? {
+            return Ok(false);
+        }
+        let failures = match self.channel.flush(timeout) {
+            Ok(failures) => failures,
+            Err(error) if error.is_retriable() => {
+                tracing::warn!(%error, "outputs are not stored yet; their transaction waits");
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let all_stored = failures.is_empty();
+        for DeliveryFailure { record, error } in failures {
+            self.channel.transactor().into_iter().for_each(|transactor| transactor.spoil(&error));
+            if is_refusal(&error) {
+                self.condemned.insert(output_place(&record), error);
+            }
+        }
+        Ok(all_stored)
+    }
+
     /// Waits until everything queued is stored or judged; false when some of it is still on its way after `timeout`.
     pub(crate) fn flush(&mut self, timeout: Duration) -> Result<bool, RuntimeError> {
+        if self.channel.transactor().is_some() {
+            return self.flush_transaction(timeout);
+        }
         let default = if self.topology.dead_letter_topic().is_some() { Verdict::DeadLetter } else { Verdict::Fail };
         while self.drain()? {
-            let failures = match self.producer.flush(timeout) {
+            let failures = match self.channel.flush(timeout) {
                 Ok(failures) => failures,
                 Err(error) if error.is_retriable() => {
                     tracing::warn!(%error, "outputs are not stored yet; their offsets wait");
@@ -99,6 +165,11 @@ impl Outbox {
             refused.into_iter().try_for_each(|failure| self.judge(failure, default))?;
         }
         Ok(false)
+    }
+
+    /// At-least-once, a record that was not stored is sent again, and those of its key that came later follow it.
+    fn may_be_sent_again(&self, record: &OutputRecord) -> bool {
+        matches!(self.channel, Channel::Plain(_)) && self.is_ordered(record)
     }
 
     /// Whether a later record of the same key replaces this one.
@@ -162,6 +233,15 @@ impl Outbox {
         counter.increment(1);
         self.records_out.insert(topic, counter);
     }
+}
+
+/// Whether the broker will never take the record, whatever else becomes of it.
+fn is_refusal(error: &BrokerError) -> bool {
+    matches!(error, BrokerError::Refused { .. } | BrokerError::UnknownTopic { .. })
+}
+
+fn output_place(record: &OutputRecord) -> OutputPlace {
+    (record.topic.clone(), record.key.clone(), record.value.clone())
 }
 
 /// The values of a key that were not stored.

@@ -37,6 +37,8 @@ pub(crate) struct Runner {
     blocked_until: Option<Instant>,
     buffer: Vec<LogRecord>,
     restore_total: u64,
+    /// Whether effects were taken since the last commit.
+    has_effects: bool,
 }
 
 /// A store's own changelog being read to the end that it had when the task was opened.
@@ -70,13 +72,15 @@ impl Runner {
             return Err(RuntimeError::Stopped { reason: format!("task {id} is not of this topology") });
         };
         let mut task = Task::new(&around.topology, part, id.partition, |topic| around.topics.partitions(topic));
-        let changelogs = open_changelogs(around.broker.as_ref(), &task, waker)?;
+        // First the committed offsets, which are given out only when no transaction is about to change them, and then the
+        // changelogs' ends: what those offsets stand for lies before them.
         let sources = open_sources(around, part, &mut task, waker)?;
+        let changelogs = open_changelogs(around.broker.as_ref(), &task, waker)?;
         let stores = publish(around, part, &task, &sources);
         let restore_total = changelogs.iter().map(|log| u64::try_from(log.until - log.from).unwrap_or(0)).sum();
         let hub = around.hub.clone();
-        let buffer = Vec::new();
-        Ok(Self { task, status, changelogs, sources, stores, hub, blocked_until: None, buffer, restore_total })
+        let (buffer, blocked_until, has_effects) = (Vec::new(), None, false);
+        Ok(Self { task, status, changelogs, sources, stores, hub, blocked_until, buffer, restore_total, has_effects })
     }
 
     pub(crate) fn id(&self) -> TaskId {
@@ -118,7 +122,7 @@ impl Runner {
         Ok(moved)
     }
 
-    fn poll(&mut self, batch: usize) -> Result<usize, BrokerError> {
+    fn poll(&mut self, batch: usize) -> Result<usize, RuntimeError> {
         let statuses = self.task.sources();
         let mut moved = 0;
         for (source, status) in self.sources.iter_mut().zip(&statuses) {
@@ -148,15 +152,34 @@ impl Runner {
     }
 
     pub(crate) fn take_effects(&mut self) -> Effects {
-        self.task.take_effects()
+        let effects = self.task.take_effects();
+        self.has_effects |= !effects.is_empty();
+        effects
+    }
+
+    /// What the coordinator sees of the task.
+    pub(crate) fn status(&self) -> Arc<TaskStatus> {
+        self.status.clone()
+    }
+
+    /// Whether the task has done something since the last commit that an abort undoes. What only keeps an event log has
+    /// not, as long as it wrote nothing: its events are read again, and count once.
+    pub(crate) fn has_uncommitted_effects(&self) -> bool {
+        self.has_effects || !(self.only_keeps_event_logs() || self.task.offsets().is_empty())
     }
 
     pub(crate) fn offsets(&self) -> Vec<(TopicPartition, Offset)> {
         self.task.offsets()
     }
 
+    /// The offsets of all sources, moved or not.
+    pub(crate) fn positions(&self) -> Vec<(TopicPartition, Offset)> {
+        self.task.positions()
+    }
+
     pub(crate) fn committed(&mut self) {
         self.task.committed();
+        self.has_effects = false;
         for (source, status) in self.sources.iter_mut().zip(self.task.sources()) {
             source.committed(&status);
         }
@@ -252,10 +275,11 @@ fn open_changelogs(broker: &dyn Broker, task: &Task, waker: &Waker) -> Result<Ve
     let mut open = Vec::new();
     for (store, topic) in task.changelogs() {
         let partition = TopicPartition { topic: topic.clone(), partition: task.id().partition };
-        let log = broker.watermarks(&partition)?;
-        if log.low < log.high {
-            let reader = broker.reader(&partition, log.low, waker.clone())?;
-            open.push(ChangelogRestore { store: store.clone(), reader, from: log.low, until: log.high });
+        // Up to the very end: a transaction that is decided but not yet marked so is waited for.
+        let (from, until) = (broker.watermarks(&partition)?.low, broker.log_end(&partition)?);
+        if from < until {
+            let reader = broker.reader(&partition, from, waker.clone())?;
+            open.push(ChangelogRestore { store: store.clone(), reader, from, until });
         }
     }
     Ok(open)
@@ -267,7 +291,7 @@ fn open_sources(
     part: &SubTopology,
     task: &mut Task,
     waker: &Waker,
-) -> Result<Vec<Source>, BrokerError> {
+) -> Result<Vec<Source>, RuntimeError> {
     let here = task.id().partition;
     let mut open = Vec::new();
     for topic in part.sources.iter().filter(|source| here < around.topics.partitions(&source.topic)) {

@@ -11,12 +11,14 @@ use nowfold_core::time::Timestamp;
 use nowfold_core::topology::{SourceTopic, StartPolicy};
 
 use super::broker::{Broker, BrokerError, PartitionReader, Waker, Watermarks, append_time};
+use super::error::RuntimeError;
 
 /// A source partition being read.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) partition: TopicPartition,
     pub(crate) start: StartPolicy,
+    group: String,
     reader: Box<dyn PartitionReader>,
     /// First offset and end when the task was opened.
     pub(crate) opened_at: Watermarks,
@@ -43,11 +45,11 @@ impl Source {
         topic: &SourceTopic,
         task: &mut Task,
         waker: Waker,
-    ) -> Result<Self, BrokerError> {
+    ) -> Result<Self, RuntimeError> {
         let partition = TopicPartition { topic: topic.topic.clone(), partition: task.id().partition };
-        let opened_at = broker.watermarks(&partition)?;
         let committed = broker.committed(group, std::slice::from_ref(&partition))?.pop().flatten();
         let committed = committed.map(|committed| committed.offset);
+        let opened_at = bounds(broker, group, &partition, committed)?;
         let beginning = beginning(topic.start, opened_at, committed);
         let reader = broker.reader(&partition, beginning.position, waker)?;
         task.begin(&partition, beginning.position, beginning.replay_until);
@@ -56,6 +58,7 @@ impl Source {
         let labels = [("topic", partition.topic.to_string()), ("partition", partition.partition.to_string())];
         Ok(Self {
             start: topic.start,
+            group: group.to_owned(),
             reader,
             opened_at,
             log_start: None,
@@ -74,10 +77,10 @@ impl Source {
         status: &SourceStatus,
         batch: usize,
         buffer: &mut Vec<LogRecord>,
-    ) -> Result<usize, BrokerError> {
+    ) -> Result<usize, RuntimeError> {
         let mut n = 0;
         if status.buffered < batch {
-            n = self.reader.poll(batch, buffer)?;
+            n = self.reader.poll(batch, buffer).map_err(|error| out_of_range(&self.group, error))?;
             if self.opened_at.low > 0 && self.log_start.is_none() {
                 self.log_start = buffer.first().map(|first| append_time(first).unwrap_or(first.timestamp));
             }
@@ -121,6 +124,52 @@ impl Source {
         let next = status.next_offset.unwrap_or(self.opened_at.low).min(until);
         let count = |to: Offset| u64::try_from(to - self.opened_at.low).unwrap_or(0);
         (count(next), count(until))
+    }
+}
+
+impl Drop for Source {
+    /// A partition that others own now has no lag here.
+    fn drop(&mut self) {
+        self.lag_records.set(0.0);
+    }
+}
+
+/// How often the bounds are asked for, and how long apart, before a log that ends too early is believed: a broker that
+/// has just started may not know its end yet.
+const LOOKS: u32 = 10;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
+/// The bounds of the log, which must reach up to what the group has committed.
+fn bounds(
+    broker: &dyn Broker,
+    group: &str,
+    partition: &TopicPartition,
+    committed: Option<Offset>,
+) -> Result<Watermarks, RuntimeError> {
+    let mut log = broker.watermarks(partition)?;
+    let Some(position) = committed else { return Ok(log) };
+    for _ in 1..LOOKS {
+        if position <= log.high {
+            return Ok(log);
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+        log = broker.watermarks(partition)?;
+    }
+    if position <= log.high {
+        return Ok(log);
+    }
+    let (app, partition) = (group.to_owned(), partition.clone());
+    Err(RuntimeError::TopicRecreated { app, partition, position, end: log.high })
+}
+
+/// A position that its log does not hold, in words that say why and what to do.
+fn out_of_range(group: &str, error: BrokerError) -> RuntimeError {
+    let BrokerError::OffsetOutOfRange { partition, offset: position, low, high } = error else { return error.into() };
+    let app = group.to_owned();
+    if position > high {
+        RuntimeError::TopicRecreated { app, partition, position, end: high }
+    } else {
+        RuntimeError::RecordsDeleted { app, partition, position, start: low }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,12 +17,14 @@ use nowfold_core::task::TaskId;
 use nowfold_core::time::Clock;
 use nowfold_core::topology::{SubTopology, Topology};
 
-use super::broker::Broker;
-use super::config::RuntimeConfig;
+use super::broker::{Broker, BrokerError, TransactionalSpec};
+use super::channel::{Channel, Transactor};
+use super::config::{Guarantee, RuntimeConfig};
 use super::coordinator::{Coordinator, WorkerHandle};
 use super::error::RuntimeError;
 use super::globals::Globals;
 use super::output::Outbox;
+use super::pace::{Backoff, Throttle};
 use super::runner::Surroundings;
 use super::signal::Signal;
 use super::state::{AppState, StateCell};
@@ -32,7 +35,7 @@ use super::worker::{Worker, caught};
 /// How long a close waits for threads beyond its time.
 const ENDING: Duration = Duration::from_secs(1);
 
-/// How long the steps of a close took.
+/// How long the steps of a close took, and what it left undone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CloseReport {
     /// Processing what was buffered.
@@ -43,6 +46,9 @@ pub struct CloseReport {
     pub commit: Duration,
     /// Leaving the group.
     pub leave: Duration,
+    /// Source partitions whose last records are not committed, since their outputs were not stored, or the commit not
+    /// taken, in time: the next start processes these records again.
+    pub uncommitted: usize,
 }
 
 impl fmt::Display for CloseReport {
@@ -50,7 +56,11 @@ impl fmt::Display for CloseReport {
         let [drain, flush, commit, leave] =
             [self.drain, self.flush, self.commit, self.leave].map(|step| step.as_millis());
         let total = drain + flush + commit + leave;
-        write!(f, "drain {drain} ms  flush {flush} ms  commit {commit} ms  leave {leave} ms  ({total} ms)")
+        write!(f, "drain {drain} ms  flush {flush} ms  commit {commit} ms  leave {leave} ms  ({total} ms)")?;
+        if self.uncommitted > 0 {
+            write!(f, "; {} partitions uncommitted: their last records are processed again", self.uncommitted)?;
+        }
+        Ok(())
     }
 }
 
@@ -96,12 +106,12 @@ impl Streams {
         let (state, started) = (Arc::new(StateCell::default()), Instant::now());
         state.set(AppState::Connecting);
         let Platform { broker, clock, serdes } = platform;
-        topology.configure(&serdes)?;
+        configure(&topology, &serdes, config.stall_timeout)?;
         let topics = topics::prepare(broker.as_ref(), &topology, &config)?;
         let hub = Arc::new(StoreHub::new());
         declare_stores(&topology, &topics, &hub);
         let mut globals = Globals::open(broker.as_ref(), &topology, &topics)?;
-        globals.load()?;
+        globals.load(config.stall_timeout)?;
         let parts = representatives(&topology, &topics);
         let subscribed: Vec<_> = parts.keys().cloned().collect();
         let around =
@@ -109,16 +119,18 @@ impl Streams {
         let membership = broker.join(topology.app(), &subscribed)?;
         state.set(AppState::Rebalancing);
 
-        let (report, reports) = channel();
+        let (report, reports) = mpsc::channel();
+        let process = config.process_id.clone().unwrap_or_else(random_name);
         let workers = (0..config.n_workers.max(1)).map(|i| {
-            let producer = broker.producer()?;
-            spawn_worker(i, &around, &config, &clock, Outbox::new(producer, topology.clone()), report.clone())
+            let channel = channel_of(&broker, &config, &format!("{}-{process}-{i}", topology.app()))?;
+            spawn_worker(i, &around, &config, &clock, Outbox::new(channel, topology.clone()), report.clone())
         });
         let workers = workers.collect::<Result<Vec<_>, RuntimeError>>()?;
-        let (stop, stopped) = channel();
+        let (stop, stopped) = mpsc::channel();
         let tasks = Arc::new(TaskTable::default());
         let (owners, dropped, epoch) = (BTreeMap::new(), BTreeMap::new(), 0);
-        let (release_at, assigned) = (None, false);
+        let (release_at, assigned, stopping, handovers) = (None, false, None, 0);
+        let handover_timeout = config.handover_timeout;
         let (around, tasks_seen, state_seen) = (around, tasks.clone(), state.clone());
         let coordinator = Coordinator {
             around,
@@ -134,6 +146,10 @@ impl Streams {
             epoch,
             release_at,
             assigned,
+            stopping,
+            handovers,
+            handover_timeout,
+            grants: Vec::new(),
         };
         let globals_stop = Arc::new(AtomicBool::new(false));
         let threads = vec![
@@ -225,7 +241,7 @@ impl Streams {
 
     fn stop(&mut self) -> Result<CloseReport, RuntimeError> {
         self.globals_stop.store(true, Ordering::Relaxed);
-        let (asked_at, (reply, answer)) = (Instant::now(), channel());
+        let (asked_at, (reply, answer)) = (Instant::now(), mpsc::channel());
         let deadline = asked_at + self.config.close_timeout;
         let mut report = Ok(CloseReport::default());
         if self.stop.send((deadline, reply)).is_ok()
@@ -266,6 +282,22 @@ impl fmt::Debug for Streams {
     }
 }
 
+/// Sets up the serdes, asking a registry that does not answer again until `stall` is over.
+fn configure(topology: &Topology, serdes: &SerdeEnv, stall: Duration) -> Result<(), RuntimeError> {
+    let (started, mut said) = (Instant::now(), Throttle::new(Duration::from_secs(5)));
+    let mut again = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    while let Err(error) = topology.configure(serdes) {
+        if !error.is_retriable() || started.elapsed() >= stall {
+            return Err(error.into());
+        }
+        if said.is_due() {
+            tracing::warn!(%error, "waiting to set up serdes");
+        }
+        std::thread::sleep(again.next().min(stall.saturating_sub(started.elapsed())));
+    }
+    Ok(())
+}
+
 /// The topic whose partitions a store's partitions follow.
 pub(crate) fn store_topic(part: &SubTopology, spec: &StoreSpec) -> Option<TopicName> {
     match &spec.changelog {
@@ -293,6 +325,22 @@ fn representatives(topology: &Topology, topics: &Topics) -> BTreeMap<TopicName, 
     topology.subtopologies().iter().filter_map(largest).collect()
 }
 
+/// A worker's way to the broker under the guarantee. `id` is its transactional id.
+fn channel_of(broker: &Arc<dyn Broker>, config: &RuntimeConfig, id: &str) -> Result<Channel, BrokerError> {
+    match config.guarantee {
+        Guarantee::AtLeastOnce => Ok(Channel::Plain(broker.producer()?)),
+        Guarantee::ExactlyOnce => {
+            let spec = TransactionalSpec { id: id.to_owned(), timeout: config.transaction_timeout };
+            Ok(Channel::Transactions(Transactor::open(broker.clone(), spec)?))
+        }
+    }
+}
+
+/// A name that no other process has: the standard library seeds its hashers at random.
+fn random_name() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
 fn spawn_worker(
     i: usize,
     around: &Arc<Surroundings>,
@@ -301,7 +349,7 @@ fn spawn_worker(
     outbox: Outbox,
     reports: Sender<super::worker::Report>,
 ) -> Result<WorkerHandle, RuntimeError> {
-    let (commands, inbox) = channel();
+    let (commands, inbox) = mpsc::channel();
     let signal = Arc::new(Signal::default());
     let worker = Worker {
         around: around.clone(),
@@ -316,6 +364,7 @@ fn spawn_worker(
         unopened: Vec::new(),
         epoch: 0,
         last_commit: Instant::now(),
+        last_recommit: None,
         retry_at: None,
     };
     let thread = spawn(&format!("nowfold-worker-{i}"), move || worker.run())?;

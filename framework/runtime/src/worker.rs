@@ -1,6 +1,7 @@
-//! A worker: an OS thread that owns tasks, a producer, and the at-least-once commit.
+//! A worker: an OS thread that owns tasks, a producer, and the commit.
 //!
-//! Commit order: append outputs, dead letters and changelog writes; wait until all are stored; commit source offsets.
+//! At-least-once: append outputs, dead letters and changelog writes; wait until all are stored; commit source offsets.
+//! Exactly-once: all of them in one transaction (`transaction`).
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use nowfold_core::time::Clock;
 use super::broker::BrokerError;
 use super::config::RuntimeConfig;
 use super::error::RuntimeError;
-use super::membership::OffsetCommit;
+use super::membership::{Generation, OffsetCommit};
 use super::output::Outbox;
 use super::runner::{Runner, Surroundings};
 use super::signal::Signal;
@@ -23,15 +24,22 @@ use super::status::TaskStatus;
 const IDLE: Duration = Duration::from_millis(100);
 
 /// How long a worker waits after the broker did not answer.
-const RETRY: Duration = Duration::from_millis(200);
+pub(crate) const RETRY: Duration = Duration::from_millis(200);
 
 /// What the coordinator asks of a worker.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Open a task.
     Open(TaskId, Arc<TaskStatus>),
-    /// Finish a task: store its effects, hand back its offsets, forget it.
-    Finish(Vec<TaskId>),
+    /// Finish tasks: store their effects, hand back their offsets, forget them.
+    Finish {
+        /// The tasks.
+        ids: Vec<TaskId>,
+        /// The hand-over's number, which the report repeats.
+        number: u64,
+        /// When it must be done.
+        deadline: Instant,
+    },
     /// Forget tasks without storing anything of them; those that only keep an event log answer on, as of then.
     Drop {
         /// The tasks; those of other workers may be among them.
@@ -57,13 +65,25 @@ pub(crate) struct Commit {
     pub(crate) reply: SyncSender<Result<(), BrokerError>>,
 }
 
+/// A worker is about to commit a transaction: it needs the member's generation, and that nothing is released meanwhile.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    /// The losses that the worker knew of.
+    pub(crate) epoch: u64,
+    pub(crate) reply: SyncSender<Result<Generation, BrokerError>>,
+    /// Ends when the transaction is over.
+    pub(crate) until: Receiver<()>,
+}
+
 /// What a worker tells the coordinator.
 #[derive(Debug)]
 pub(crate) enum Report {
     /// Commit these offsets, and answer.
     Commit(Commit),
-    /// The tasks are finished; their effects are stored, these offsets are still to be committed.
-    Finished(Vec<OffsetCommit>),
+    /// A transaction is about to be committed.
+    Grant(Grant),
+    /// The tasks of this hand-over are finished; their effects are stored, these offsets are still to be committed.
+    Finished(u64, Vec<OffsetCommit>),
     /// The worker has ended after a stop, with the times that took.
     Stopped(Vec<OffsetCommit>, StopTimes),
     /// The worker has ended with an error; the application must stop.
@@ -77,6 +97,8 @@ pub(crate) enum Report {
 pub(crate) struct StopTimes {
     pub(crate) drain: Duration,
     pub(crate) flush: Duration,
+    /// Source partitions whose last outputs were not stored in time.
+    pub(crate) uncommitted: usize,
 }
 
 pub(crate) struct Worker {
@@ -96,6 +118,8 @@ pub(crate) struct Worker {
     /// The losses that were heard of.
     pub(crate) epoch: u64,
     pub(crate) last_commit: Instant,
+    /// When the offsets of all partitions, idle ones too, were last committed.
+    pub(crate) last_recommit: Option<Instant>,
     /// When to try again what the broker did not answer.
     pub(crate) retry_at: Option<Instant>,
 }
@@ -105,6 +129,7 @@ impl Worker {
     pub(crate) fn run(mut self) {
         let outcome = caught("a worker", || self.work());
         if let Err(error) = outcome {
+            self.abandon();
             let _ = self.reports.send(Report::Failed(error));
         }
         self.runners.drain(..).chain(self.frozen.drain(..)).for_each(Runner::close);
@@ -131,10 +156,14 @@ impl Worker {
     fn obey(&mut self, command: Command) -> Result<bool, RuntimeError> {
         match command {
             Command::Open(id, status) => self.open(id, status)?,
-            Command::Finish(ids) => self.finish(&ids)?,
+            Command::Finish { ids, number, deadline } => self.finish(&ids, number, deadline)?,
             Command::Drop { ids, epoch } => {
                 self.epoch = epoch;
-                let (frozen, dropped) = self.take(&ids).into_iter().partition(Runner::only_keeps_event_logs);
+                let lost = if self.is_exactly_once() { self.drop_transaction(&ids)? } else { self.take(&ids) };
+                let stays = |runner: &Runner| {
+                    runner.only_keeps_event_logs() && !(self.is_exactly_once() && runner.has_uncommitted_effects())
+                };
+                let (frozen, dropped) = lost.into_iter().partition(stays);
                 self.frozen.extend::<Vec<_>>(frozen);
                 Vec::into_iter(dropped).for_each(Runner::close);
             }
@@ -154,7 +183,11 @@ impl Worker {
         }
         let waker = self.signal.waker();
         match Runner::open(&self.around, id, status.clone(), &waker) {
-            Ok(runner) => self.runners.push(runner),
+            Ok(runner) => {
+                self.runners.push(runner);
+                // A partition without a committed offset gets one, so that it keeps its place without new records.
+                self.last_recommit = None;
+            }
             Err(error) if error.is_retriable() => {
                 tracing::warn!(%error, task = %id, "the task cannot be opened yet");
                 self.unopened.push((id, status));
@@ -171,6 +204,9 @@ impl Worker {
             return Ok(0);
         }
         self.retry_at = None;
+        if self.is_exactly_once() {
+            self.abort_if_spoiled(self.config.handover_timeout)?;
+        }
         for (id, status) in std::mem::take(&mut self.unopened) {
             self.open(id, status)?;
         }
@@ -194,9 +230,19 @@ impl Worker {
         Ok(moved)
     }
 
+    /// Whether idle partitions are to be committed, too.
+    pub(crate) fn is_recommit_due(&self) -> bool {
+        self.last_recommit.is_none_or(|at| at.elapsed() >= self.config.recommit_interval)
+    }
+
     fn commit(&mut self) -> Result<(), RuntimeError> {
+        if self.is_exactly_once() {
+            return self.commit_transaction(self.config.flush_timeout).map(|_| ());
+        }
         self.last_commit = Instant::now();
-        let offsets: Vec<_> = self.runners.iter().flat_map(Runner::offsets).collect();
+        let all = self.is_recommit_due();
+        let offsets = if all { Runner::positions } else { Runner::offsets };
+        let offsets: Vec<_> = self.runners.iter().flat_map(offsets).collect();
         if offsets.is_empty() {
             return Ok(());
         }
@@ -210,7 +256,12 @@ impl Worker {
             return Ok(());
         }
         match answer.recv() {
-            Ok(Ok(())) => self.runners.iter_mut().for_each(Runner::committed),
+            Ok(Ok(())) => {
+                self.runners.iter_mut().for_each(Runner::committed);
+                if all {
+                    self.last_recommit = Some(started);
+                }
+            }
             // The next commit is made under the generation of then; what is not ours any more is taken away before.
             Ok(Err(error)) => tracing::warn!(%error, "offsets are not committed; trying again"),
             Err(_) => {}
@@ -219,7 +270,7 @@ impl Worker {
         Ok(())
     }
 
-    fn take(&mut self, ids: &[TaskId]) -> Vec<Runner> {
+    pub(crate) fn take(&mut self, ids: &[TaskId]) -> Vec<Runner> {
         self.unopened.retain(|(id, _)| !ids.contains(id));
         let (taken, kept) = self.runners.drain(..).partition(|runner| ids.contains(&runner.id()));
         self.runners = kept;
@@ -227,12 +278,18 @@ impl Worker {
     }
 
     /// Hands back tasks; their offsets only when all that they produced is stored.
-    fn finish(&mut self, ids: &[TaskId]) -> Result<(), RuntimeError> {
-        let stored = self.outbox.flush(self.config.flush_timeout)?;
+    fn finish(&mut self, ids: &[TaskId], number: u64, deadline: Instant) -> Result<(), RuntimeError> {
+        if self.is_exactly_once() {
+            self.finish_transaction(ids, deadline)?;
+            let _ = self.reports.send(Report::Finished(number, Vec::new()));
+            return Ok(());
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let stored = self.outbox.flush(self.config.flush_timeout.min(left))?;
         let leaving = self.take(ids);
         let offsets = leaving.iter().filter(|_| stored).flat_map(Runner::offsets).map(to_commit).collect();
         leaving.into_iter().for_each(Runner::close);
-        let _ = self.reports.send(Report::Finished(offsets));
+        let _ = self.reports.send(Report::Finished(number, offsets));
         Ok(())
     }
 
@@ -247,9 +304,15 @@ impl Worker {
             self.outbox.put(runner)?;
         }
         let drained = Instant::now();
+        if self.is_exactly_once() {
+            let times = StopTimes { drain: drained - started, ..StopTimes::default() };
+            return self.stop_transaction(deadline, times);
+        }
         let stored = self.outbox.flush(deadline.saturating_duration_since(drained).max(Duration::from_millis(100)))?;
-        let times = StopTimes { drain: drained - started, flush: drained.elapsed() };
-        let offsets = self.runners.iter().filter(|_| stored).flat_map(Runner::offsets).map(to_commit).collect();
+        let offsets: Vec<_> = self.runners.iter().flat_map(Runner::offsets).map(to_commit).collect();
+        let uncommitted = if stored { 0 } else { offsets.len() };
+        let times = StopTimes { drain: drained - started, flush: drained.elapsed(), uncommitted };
+        let offsets = if stored { offsets } else { Vec::new() };
         let _ = self.reports.send(Report::Stopped(offsets, times));
         Ok(())
     }
@@ -265,6 +328,6 @@ pub(crate) fn caught<T>(who: &str, body: impl FnOnce() -> Result<T, RuntimeError
     })
 }
 
-fn to_commit((partition, offset): (nowfold_core::names::TopicPartition, i64)) -> OffsetCommit {
+pub(crate) fn to_commit((partition, offset): (nowfold_core::names::TopicPartition, i64)) -> OffsetCommit {
     OffsetCommit { partition, offset, metadata: String::new() }
 }

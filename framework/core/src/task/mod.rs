@@ -240,6 +240,16 @@ impl Task {
         moved.filter_map(|queue| Some((queue.partition.clone(), queue.next_offset?))).collect()
     }
 
+    /// The next offset of every source, moved or not, with the same exception as [`offsets`](Self::offsets): brokers
+    /// forget what is not committed again from time to time.
+    pub fn positions(&self) -> Vec<(TopicPartition, Offset)> {
+        let known = self.queues.iter().filter_map(|queue| Some((queue, queue.next_offset?)));
+        known
+            .filter(|(queue, next)| !queue.is_silent(*next))
+            .map(|(queue, next)| (queue.partition.clone(), next))
+            .collect()
+    }
+
     /// The offsets of the last [`offsets`](Self::offsets) are committed.
     pub fn committed(&mut self) {
         self.queues.iter_mut().for_each(|queue| queue.dirty = false);
