@@ -62,6 +62,11 @@ impl Cap {
         }
     }
 
+    /// An event that took up room unseen is here now: it counts once.
+    pub(crate) fn remove_ghost(&mut self, ghost: &Spot) {
+        self.ghosts.remove(ghost);
+    }
+
     pub(crate) fn n_ghosts(&self) -> usize {
         self.ghosts.len()
     }

@@ -109,6 +109,9 @@ impl Writer {
         self.size.bytes += self.event.row().n_bytes();
         let state = self.actor(stripe, &action.actor);
         state.insert(self.cells.names(), &verb, EventId::new(&action.event_id), &mut self.event);
+        if state.undo().is_some_and(|undo| undo.cap.n_ghosts() > 0) {
+            state.undo_mut().cap.remove_ghost(&spot(action, t));
+        }
         self.enforce_cap(state, appended);
         self.register(state, &action.actor, t);
         self.advance(t);

@@ -79,15 +79,17 @@ impl Coverage {
 }
 
 /// Outcomes that a run must have seen.
-const OUTCOMES: [&str; 10] = [
+const OUTCOMES: [&str; 12] = [
     "admitted",
     "bad_timestamp",
+    "capped",
     "duplicate",
     "erase_dropped",
     "erased",
     "future_quarantined",
     "late_dropped",
     "orphan_retract",
+    "replaced",
     "retract_dropped",
     "retracted",
 ];

@@ -7,6 +7,7 @@ pub(crate) mod coverage;
 pub(crate) mod events;
 pub(crate) mod expect;
 pub(crate) mod hash;
+pub(crate) mod limit;
 pub(crate) mod model;
 pub(crate) mod operations;
 pub(crate) mod predicate;

@@ -3,6 +3,7 @@
 use nowfold_schemas::action::{Action, Attribute, Op};
 
 use super::events::Event;
+use super::limit::{Limit, Spot};
 
 /// Settings of a store, in milliseconds.
 #[derive(Clone, Debug)]
@@ -12,6 +13,10 @@ pub(crate) struct Settings {
     pub(crate) topic_retention: i64,
     /// Dimension of `object.vector`; else that of the first one.
     pub(crate) dim: Option<usize>,
+    /// Where the version with the highest sequence wins: by how much versions may differ in time.
+    pub(crate) versions: Option<i64>,
+    /// How many events an actor may have.
+    pub(crate) cap: Option<usize>,
 }
 
 /// Everything the oracle knows.
@@ -23,6 +28,7 @@ pub(crate) struct Model {
     pub(crate) log_floor: i64,
     /// Every admitted event that was not undone, expired or not.
     pub(crate) events: Vec<Event>,
+    limits: Vec<Limit>,
     /// Actor, id, and the time until which the retraction is kept.
     retracted: Vec<(String, String, i64)>,
     /// Actor, erased time, append time.
@@ -35,16 +41,8 @@ pub(crate) type Outcome = (&'static str, u32);
 
 impl Model {
     pub(crate) fn new(settings: Settings) -> Self {
-        let dim = settings.dim;
-        Self {
-            settings,
-            stream_time: None,
-            log_floor: i64::MIN,
-            events: vec![],
-            retracted: vec![],
-            erased: vec![],
-            dim,
-        }
+        let (events, limits, retracted, erased, dim) = (vec![], vec![], vec![], vec![], settings.dim);
+        Self { settings, stream_time: None, log_floor: i64::MIN, events, limits, retracted, erased, dim }
     }
 
     /// Events at or before this have expired.
@@ -55,6 +53,17 @@ impl Model {
     /// Events at or before this are invisible.
     pub(crate) fn read_floor(&self) -> i64 {
         self.floor().max(self.log_floor)
+    }
+
+    /// Events at or before this do not matter any more, not even as versions of later ones.
+    fn horizon(&self) -> i64 {
+        self.floor().saturating_sub(self.settings.versions.unwrap_or(0))
+    }
+
+    /// The time of the newest event that the limit took from an actor, while that matters.
+    pub(crate) fn cut_of(&self, actor: &str) -> Option<i64> {
+        let cut = self.limits.iter().find(|limit| limit.actor == actor)?.cut();
+        cut.filter(|t| *t > self.read_floor())
     }
 
     /// Applies a record that was appended at `append`.
@@ -72,6 +81,7 @@ impl Model {
             return "future_quarantined";
         }
         self.events.retain(|event| event.actor != actor || event.t > t);
+        self.limit(actor).forget_through(t);
         self.erased.push((actor.to_owned(), t, append));
         "erased"
     }
@@ -80,11 +90,13 @@ impl Model {
         let floor = self.floor();
         let mut until = append + self.settings.skew;
         let mut outcome = "orphan_retract";
-        if let Some(at) = self.events.iter().position(|event| is(event, actor, id)) {
+        if let Some(at) = self.position(actor, id) {
             let event = self.events.remove(at);
             if event.t > floor {
                 until = until.max(event.t);
                 outcome = "retracted";
+            } else {
+                self.limit(actor).forget(&spot_of(&event));
             }
         }
         self.retracted.push((actor.to_owned(), id.to_owned(), until));
@@ -92,8 +104,6 @@ impl Model {
     }
 
     fn act(&mut self, action: &Action, append: i64) -> Outcome {
-        let (actor, id) = (&*action.actor, &*action.event_id);
-        let floor = self.floor();
         let t = match action.timestamp.map(|t| t.as_millis()) {
             Some(t) if t > 0 => t,
             _ => return ("bad_timestamp", 0),
@@ -101,38 +111,106 @@ impl Model {
         if t > append + self.settings.skew {
             return ("future_quarantined", 0);
         }
-        if t <= floor {
+        if t <= self.horizon() {
             return ("late_dropped", 0);
         }
-        let after = Some(self.stream_time.map_or(t, |stream| stream.max(t)));
-        if self.retracted.iter().any(|(a, i, until)| a == actor && i == id && *until > floor) {
-            self.retracted.push((actor.to_owned(), id.to_owned(), t));
-            self.stream_time = after;
-            return ("retract_dropped", 0);
-        }
+        let late = t <= self.floor();
+        let spot = (t, action.sequence.unwrap_or(0), action.event_id.to_string());
+        let outcome = self.undone(action, &spot, append).unwrap_or_else(|| self.meet(action, spot));
+        if late { ("late_dropped", 0) } else { outcome }
+    }
+
+    /// A retraction or an erasure that keeps the event out.
+    fn undone(&mut self, action: &Action, spot: &Spot, append: i64) -> Option<Outcome> {
+        let (actor, id, floor) = (&*action.actor, &*action.event_id, self.floor());
         let in_force = |at: i64| append <= at + self.settings.topic_retention;
-        if self.erased.iter().any(|(a, erased, at)| a == actor && t <= *erased && in_force(*at)) {
-            self.stream_time = after;
-            return ("erase_dropped", 0);
+        if self.retracted.iter().any(|(a, i, until)| a == actor && i == id && *until > floor) {
+            self.retracted.push((actor.to_owned(), id.to_owned(), spot.0));
+            self.advance(spot.0);
+            self.count_unseen(actor, spot.clone());
+            return Some(("retract_dropped", 0));
         }
-        if self.events.iter().any(|event| is(event, actor, id) && event.t > floor) {
+        if self.erased.iter().any(|(a, erased, at)| a == actor && spot.0 <= *erased && in_force(*at)) {
+            self.advance(spot.0);
+            return Some(("erase_dropped", 0));
+        }
+        None
+    }
+
+    /// Compares the event with the one of the same id that is here, if there is one.
+    fn meet(&mut self, action: &Action, spot: Spot) -> Outcome {
+        let (actor, horizon) = (&*action.actor, self.horizon());
+        let Some(at) = self.position(actor, &action.event_id) else { return self.admit(action, spot, "admitted") };
+        let present = self.events[at].clone();
+        if present.t <= horizon {
+            self.events.remove(at);
+            self.limit(actor).forget(&spot_of(&present));
+            return self.admit(action, spot, "admitted");
+        }
+        if self.settings.versions.is_none() || spot.1 == present.sequence {
             return ("duplicate", 0);
         }
-        self.events.retain(|event| !is(event, actor, id));
+        if spot.1 < present.sequence {
+            self.advance(spot.0);
+            self.count_unseen(actor, spot);
+            return ("duplicate", 0);
+        }
+        self.events.remove(at);
+        if present.t <= self.floor() {
+            self.limit(actor).forget(&spot_of(&present));
+        }
+        self.admit(action, spot, "replaced")
+    }
+
+    fn admit(&mut self, action: &Action, spot: Spot, outcome: &'static str) -> Outcome {
+        self.advance(spot.0);
+        let cap = self.settings.cap.unwrap_or(usize::MAX);
+        if !self.limit(&action.actor).lets_in(&spot, cap) {
+            return ("capped", 0);
+        }
         let (mut faults, dim) = (0, &mut self.dim);
-        let event = Event::new(action, t, |_, value| {
+        let event = Event::new(action, spot.0, |_, value| {
             let fits = fits(value, dim);
             faults += u32::from(!fits);
             fits
         });
         self.events.push(event);
-        self.stream_time = after;
-        ("admitted", faults)
+        let gone = self.limit(&action.actor).count(spot, cap);
+        self.cut(&action.actor, &gone);
+        (outcome, faults)
+    }
+
+    fn advance(&mut self, t: i64) {
+        self.stream_time = Some(self.stream_time.map_or(t, |stream| stream.max(t)));
+    }
+
+    fn count_unseen(&mut self, actor: &str, spot: Spot) {
+        if spot.0 > self.floor() {
+            let cap = self.settings.cap.unwrap_or(usize::MAX);
+            let gone = self.limit(actor).count_unseen(spot, cap);
+            self.cut(actor, &gone);
+        }
+    }
+
+    fn cut(&mut self, actor: &str, gone: &[Spot]) {
+        self.events.retain(|event| event.actor != actor || !gone.contains(&spot_of(event)));
+    }
+
+    fn limit(&mut self, actor: &str) -> &mut Limit {
+        let at = self.limits.iter().position(|limit| limit.actor == actor).unwrap_or_else(|| {
+            self.limits.push(Limit::new(actor));
+            self.limits.len() - 1
+        });
+        &mut self.limits[at]
+    }
+
+    fn position(&self, actor: &str, id: &str) -> Option<usize> {
+        self.events.iter().position(|event| event.actor == actor && event.id == id)
     }
 }
 
-fn is(event: &Event, actor: &str, id: &str) -> bool {
-    event.actor == actor && event.id == id
+fn spot_of(event: &Event) -> Spot {
+    (event.t, event.sequence, event.id.clone())
 }
 
 /// Whether an attribute is kept. Only `object.vector` is a vector here, so one dimension is enough.

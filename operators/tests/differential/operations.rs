@@ -44,7 +44,9 @@ pub(crate) struct Case {
 impl Case {
     pub(crate) fn settings(random: &mut Random) -> Settings {
         let dim = random.one_in(2).then_some(2);
-        Settings { retention: RETENTION, skew: SKEW, topic_retention: TOPIC_RETENTION, dim }
+        let versions = random.one_in(4).then_some(20 * MINUTE);
+        let cap = random.one_in(4).then(|| 1 + random.index(20));
+        Settings { retention: RETENTION, skew: SKEW, topic_retention: TOPIC_RETENTION, dim, versions, cap }
     }
 }
 

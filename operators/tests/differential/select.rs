@@ -15,6 +15,8 @@ pub(crate) struct Selection<'a> {
     pub(crate) as_of: i64,
     /// Whether events that have expired could not belong to it.
     pub(crate) complete: bool,
+    /// Whether events that the limit of the actor's took could belong to it.
+    pub(crate) truncated: bool,
     /// Of sessions: whether another event could still join.
     pub(crate) open: Option<bool>,
 }
@@ -29,10 +31,12 @@ impl<'a> Selection<'a> {
             model.events.iter().filter(|event| event.actor == actor && event.t > floor).collect();
         all.sort_by_key(|event| event.order());
         let matching: Vec<&Event> = all.iter().copied().filter(|event| matches(ask, event)).collect();
-        let (chosen, complete, open) = choose(&matching, window, as_of, floor);
+        let cut = model.cut_of(actor);
+        let (chosen, complete, open) = choose(&matching, window, as_of, cut.unwrap_or(floor));
+        let truncated = cut.is_some() && !complete;
         let chosen: BTreeSet<&str> = chosen.iter().map(|event| event.id.as_str()).collect();
         let inside = all.iter().map(|event| chosen.contains(event.id.as_str())).collect();
-        Self { all, inside, as_of, complete, open }
+        Self { all, inside, as_of, complete, truncated, open }
     }
 
     /// The events in the window that match, oldest first.
@@ -46,8 +50,8 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// The events of a window among those that match, which are in order.
-fn choose<'a>(matching: &[&'a Event], window: Window, as_of: i64, floor: i64) -> Chosen<'a> {
+/// The events of a window among those that match, which are in order; there may have been others up to `edge`.
+fn choose<'a>(matching: &[&'a Event], window: Window, as_of: i64, edge: i64) -> Chosen<'a> {
     let between = |after: i64, through: i64| -> Vec<&'a Event> {
         matching.iter().copied().filter(|event| event.t > after && event.t <= through).collect()
     };
@@ -55,30 +59,30 @@ fn choose<'a>(matching: &[&'a Event], window: Window, as_of: i64, floor: i64) ->
         Window::Sliding { length, offset, end_excluded } => {
             let end = as_of - offset;
             let (after, through) = if end_excluded { (end - length - 1, end - 1) } else { (end - length, end) };
-            (between(after, through), after >= floor, None)
+            (between(after, through), after >= edge, None)
         }
         Window::Last { n, within } => {
             let after = within.map_or(i64::MIN, |length| as_of - length);
             let events = between(after, as_of);
             let newest = events[events.len().saturating_sub(n)..].to_vec();
-            let complete = newest.len() == n || after >= floor;
+            let complete = newest.len() == n || after >= edge;
             (newest, complete, None)
         }
         Window::Tumbling { length, from, previous } => {
             let start = (as_of - from).div_euclid(length) * length + from;
             let start = if previous { start - length } else { start };
-            (between(start - 1, as_of.min(start + length - 1)), start > floor, None)
+            (between(start - 1, as_of.min(start + length - 1)), start > edge, None)
         }
-        Window::Session { gap } => session(&between(i64::MIN, as_of), gap, as_of, floor),
+        Window::Session { gap } => session(&between(i64::MIN, as_of), gap, as_of, edge),
     }
 }
 
 /// The latest session: each event follows the one before within the gap.
-fn session<'a>(events: &[&'a Event], gap: i64, as_of: i64, floor: i64) -> Chosen<'a> {
-    let Some(last) = events.last() else { return (Vec::new(), floor == i64::MIN, Some(false)) };
+fn session<'a>(events: &[&'a Event], gap: i64, as_of: i64, edge: i64) -> Chosen<'a> {
+    let Some(last) = events.last() else { return (Vec::new(), edge == i64::MIN, Some(false)) };
     let breaks = |pair: &[&Event]| pair[1].t - pair[0].t > gap;
     let begin = (1..events.len()).rev().find(|at| breaks(&events[at - 1..=*at])).unwrap_or(0);
-    let complete = floor == i64::MIN || events[begin].t - floor > gap;
+    let complete = edge == i64::MIN || events[begin].t - edge > gap;
     (events[begin..].to_vec(), complete, Some(as_of - last.t <= gap))
 }
 

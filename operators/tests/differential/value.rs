@@ -67,6 +67,8 @@ pub(crate) struct Expected {
     pub(crate) tolerance: f64,
     /// Whether expired events could not belong to it.
     pub(crate) complete: bool,
+    /// Whether events that the limit took could.
+    pub(crate) truncated: bool,
     pub(crate) open: Option<bool>,
 }
 
@@ -84,7 +86,7 @@ pub(crate) struct Got {
 
 impl Expected {
     pub(crate) fn exact(value: Value, used: Vec<i64>, missing: usize) -> Self {
-        Self { value, used, missing, tolerance: 0.0, complete: true, open: None }
+        Self { value, used, missing, tolerance: 0.0, complete: true, truncated: false, open: None }
     }
 
     /// Says how an answer differs from what is expected, if it does.

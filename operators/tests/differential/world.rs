@@ -2,7 +2,7 @@
 
 use nowfold_core::time::millisecs;
 use nowfold_operators::answer::Answer;
-use nowfold_operators::chain::{Admission, ChainConfig};
+use nowfold_operators::chain::{Admission, ChainConfig, Dedup};
 use nowfold_schemas::action::{Action, Op};
 
 use super::coverage::Coverage;
@@ -79,37 +79,47 @@ impl World {
 
     fn ask(&self, question: &Question, coverage: &mut Coverage) -> Result<(), String> {
         let answer = translate::ask(&self.store.features, question)?;
-        let complete = compare(&self.model, question, &answer, coverage)?;
-        self.envelope(question, &answer, complete)
+        let whole = compare(&self.model, question, &answer, coverage)?;
+        self.envelope(question, &answer, whole)
     }
 
-    fn envelope(&self, question: &Question, answer: &Answer, complete: bool) -> Result<(), String> {
+    fn envelope(&self, question: &Question, answer: &Answer, whole: Whole) -> Result<(), String> {
         let floor = self.model.read_floor();
         let visible = |event: &&Event| event.t > floor && event.t <= question.as_of;
         let found = self.model.events.iter().filter(visible).any(|event| event.actor == question.actor);
-        let (got, want) = ((answer.envelope.found, answer.envelope.complete), (found, complete));
-        if got == want { Ok(()) } else { Err(format!("(found, complete) is {got:?} instead of {want:?}")) }
+        let envelope = &answer.envelope;
+        let got = (envelope.found, envelope.complete, envelope.truncated);
+        let want = (found, whole.complete, whole.truncated);
+        if got == want { Ok(()) } else { Err(format!("(found, complete, truncated) is {got:?} instead of {want:?}")) }
     }
 }
 
-/// Compares the values of an answer with those of the oracle, which says whether all of its windows are complete.
+/// Whether all windows of an answer are complete, and whether the limit of the actor's events took something from any.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole {
+    pub(crate) complete: bool,
+    pub(crate) truncated: bool,
+}
+
+/// Compares the values of an answer with those of the oracle.
 pub(crate) fn compare(
     model: &Model,
     question: &Question,
     answer: &Answer,
     coverage: &mut Coverage,
-) -> Result<bool, String> {
-    let mut complete = true;
+) -> Result<Whole, String> {
+    let mut whole = Whole { complete: true, truncated: false };
     for (number, ask) in question.asks.iter().enumerate() {
         for window in &ask.windows {
             let expected = expect(model, question.actor, ask, *window, question.as_of);
             let got: Got = translate::got(answer, number, *window)?;
             coverage.answer(ask, *window, &expected);
-            complete &= expected.complete;
+            whole.complete &= expected.complete;
+            whole.truncated |= expected.truncated;
             expected.compare(&got).map_err(|error| format!("{ask:?} in {window:?}: {error}"))?;
         }
     }
-    Ok(complete)
+    Ok(whole)
 }
 
 /// A store with these settings.
@@ -117,6 +127,11 @@ pub(crate) fn store(settings: &Settings) -> Store {
     let ms = |ms: i64| millisecs(ms.unsigned_abs());
     let mut config = ChainConfig::new(ms(settings.retention));
     config.topic_retention = ms(settings.topic_retention);
+    config.max_events_per_actor = settings.cap;
+    if let Some(span) = settings.versions {
+        config.dedup = Dedup::LatestWins;
+        config.version_span = ms(span);
+    }
     let config = settings.dim.into_iter().fold(config, |config, dim| config.vector_dim("object.vector", dim));
     Store::new(&config, [])
 }
@@ -131,9 +146,6 @@ fn apply(store: &mut Store, action: &Action, append: i64) -> Admission {
 }
 
 fn outcome(admission: Admission) -> (&'static str, u32) {
-    let faults = match admission {
-        Admission::Admitted { faults } => faults.bad_vector + faults.bad_number,
-        _ => 0,
-    };
-    (admission.reason(), faults)
+    let faults = admission.faults();
+    (admission.reason(), faults.bad_vector + faults.bad_number)
 }

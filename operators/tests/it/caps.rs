@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use nowfold_core::time::{Timestamp, hours, minutes};
 use nowfold_operators::answer::Answer;
 use nowfold_operators::chain::{Admission, ChainConfig};
-use nowfold_operators::feature::feature;
+use nowfold_operators::feature::{Window, feature};
 use nowfold_schemas::action::{Action, Op};
 
 use crate::support::{HOUR, Random, Store, action, n_cases};
@@ -157,5 +157,31 @@ fn law_2_the_same_events_stay_in_any_order() {
             assert_eq!(*digest.get_or_insert(state), state, "case {seed}, at most {max}: {records:#?}");
             random.shuffle(&mut records);
         }
+    }
+}
+
+/// Whatever the kind of window: an answer that would need events that went says so.
+#[test]
+fn windows_of_every_kind_say_that_events_went() {
+    let mut store = store(2);
+    for (hour, id) in [(70.0, "a"), (90.0, "b"), (95.0, "c")] {
+        store.apply(&action(hour, id));
+    }
+    let cases = [
+        (Window::sliding(hours(24)).offset(hours(2)), false),
+        (Window::sliding(hours(24)).offset(hours(7)), true),
+        (Window::last(2), false),
+        (Window::last(3), true),
+        (Window::last(3).within(hours(24)), false),
+        (Window::tumbling(hours(24)), false),
+        (Window::tumbling(hours(24)).previous(), false),
+        (Window::tumbling(hours(30)).previous(), true),
+        (Window::session(hours(6)), false),
+        (Window::session(hours(20)), true),
+    ];
+    for (window, truncated) in cases {
+        let query = store.features.query("m").adhoc(feature("f").count().window(window));
+        let envelope = query.as_of(Timestamp::from_millis(100 * HOUR)).get().unwrap().envelope;
+        assert_eq!((envelope.truncated, envelope.complete), (truncated, !truncated), "{window}");
     }
 }

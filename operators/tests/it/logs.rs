@@ -41,7 +41,7 @@ impl Log {
 
     /// Its records mean the same in any order: an id has one content, and nothing depends on append times.
     pub(crate) fn orderless(random: &mut Random) -> Self {
-        let settings = Settings { dim: Some(2), ..Case::settings(random) };
+        let settings = Settings { dim: Some(2), versions: None, ..Case::settings(random) };
         let records = operations::orderless(random);
         let actions: Vec<Action> = records.iter().map(|(action, _)| action.clone()).collect();
         let questions = (0..2).map(|_| question(random, &ACTORS, &actions)).collect();

@@ -165,3 +165,17 @@ fn shown_at(store: &Store, now: Timestamp) -> String {
     let answer = store.features.query("m").as_of(now).get().unwrap();
     serde_json::to_value(&answer).unwrap()["features"].to_string()
 }
+
+/// A version that lost takes up room; when it comes again after the one that won was cut, it does so once.
+#[test]
+fn a_version_that_comes_back_counts_once() {
+    let mut config = config();
+    config.max_events_per_actor = Some(2);
+    let mut store = Store::new(&config, [feature("n").count().within(hours(96))]);
+    store.apply(&version(50.0, "view", 2, 1.0));
+    assert_eq!(store.apply(&version(80.0, "view", 1, 1.0)), Admission::Duplicate);
+    store.apply(&action(90.0, "b"));
+    assert!(store.apply(&version(80.0, "view", 1, 1.0)).is_admitted(), "the version that won was cut");
+    let n = store.features.query("m").as_of(Timestamp::from_millis(100 * HOUR)).get().unwrap().count("n").unwrap();
+    assert_eq!(n, 2);
+}

@@ -13,7 +13,8 @@ use super::value::Expected;
 /// The expected answer of a feature in one window.
 pub(crate) fn expect(model: &Model, actor: &str, ask: &Ask, window: Window, as_of: i64) -> Expected {
     let selection = Selection::new(model, actor, ask, window, as_of);
-    Expected { complete: selection.complete, open: selection.open, ..of(ask, &selection) }
+    let Selection { complete, truncated, open, .. } = selection;
+    Expected { complete, truncated, open, ..of(ask, &selection) }
 }
 
 fn of(ask: &Ask, selection: &Selection<'_>) -> Expected {
