@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use compact_str::CompactString;
 
 use super::admission::Appended;
+use super::memory::Heap;
 use super::row::Order;
 
 /// Where an event stands in the order of its actor.
@@ -94,6 +95,12 @@ impl Cap {
     /// The newest that was cut.
     pub(crate) fn newest_cut(&self) -> Option<&Cut> {
         self.cut.as_ref()
+    }
+
+    /// About how much memory it takes: a tree's nodes are three quarters full.
+    pub(crate) fn heap(&self) -> Heap {
+        let ghosts = size_of::<Spot>() * self.ghosts.len();
+        Heap::piece(ghosts, ghosts + ghosts / 3)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

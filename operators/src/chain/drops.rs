@@ -11,6 +11,7 @@ use nowfold_schemas::action::Action;
 use super::admission::Appended;
 use super::cap::Cut;
 use super::config::ChainConfig;
+use super::memory::Heap;
 use super::row::Row;
 
 /// An event that a store does not hold, and why.
@@ -158,6 +159,14 @@ impl DropLog {
     pub(crate) fn of(&self, actor: &str) -> Vec<Dropped> {
         let own = self.by_actor.get(actor).into_iter().flatten();
         own.rev().map(|(_, dropped)| dropped.clone()).collect()
+    }
+
+    /// Memory that it takes, but for long texts.
+    pub(crate) fn heap(&self) -> Heap {
+        let own = self.by_actor.values().map(|own| own.capacity() * size_of::<(u64, Dropped)>());
+        let order = self.order.capacity() * size_of::<(u64, CompactString)>();
+        let table = Heap::table::<(CompactString, VecDeque<(u64, Dropped)>)>(self.by_actor.len(), self.by_actor.capacity());
+        table + Heap::piece(order, order) + own.map(|bytes| Heap::piece(bytes, bytes)).sum()
     }
 
     /// About how much memory it takes.

@@ -2,6 +2,8 @@
 
 use super::block::StoredBlock;
 use super::ids::IdIndex;
+use super::memory::{Heap, Memory};
+use super::partial::Partial;
 use super::removed::{Gone, Removed};
 use super::row::{EventId, NewEvent, Order};
 use super::supers::Supers;
@@ -52,6 +54,21 @@ impl StoredChain {
 
     pub(crate) fn first_time(&self) -> i64 {
         self.blocks().first().map_or(i64::MAX, StoredBlock::first_time)
+    }
+
+    /// Counts the memory that it takes, without itself.
+    pub(crate) fn measure(&self, memory: &mut Memory) {
+        for block in self.blocks() {
+            block.events().heap().count(&mut memory.events, &mut memory.overhead);
+            let partial = block.known_partial().map(Partial::heap);
+            partial.into_iter().for_each(|heap| heap.count(&mut memory.partials, &mut memory.overhead));
+        }
+        if let Kind::Many(many) = &self.0 {
+            let own = Heap::piece(size_of::<Many>(), size_of::<Many>());
+            let lists = own + Heap::vec(&many.blocks) + many.supers.heap();
+            lists.count(&mut memory.index, &mut memory.overhead);
+            many.supers.partials_heap().count(&mut memory.partials, &mut memory.overhead);
+        }
     }
 
     /// Its block, where there is one.

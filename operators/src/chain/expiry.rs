@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use nowfold_core::time::millis;
 
+use super::memory::Heap;
+
 /// Actors by the time at which they have something to forget.
 #[derive(Debug)]
 pub(crate) struct Wheel {
@@ -30,6 +32,12 @@ impl Wheel {
 
     pub(crate) fn register(&mut self, bucket: i64, actor: u64) {
         self.buckets.entry(bucket).or_default().push(actor);
+    }
+
+    /// Memory that it takes.
+    pub(crate) fn heap(&self) -> Heap {
+        let entries = self.buckets.len() * size_of::<(i64, Vec<u64>)>();
+        Heap::piece(entries, entries) + self.buckets.values().map(Heap::vec).sum()
     }
 
     /// An actor of a bucket of which everything is at or before the floor.

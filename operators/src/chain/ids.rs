@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use super::memory::Heap;
+
 /// Event times by the hash of the event id. Different ids may share a hash, so a hit is a candidate to be compared.
 #[derive(Debug, Default)]
 pub(crate) struct IdIndex {
@@ -21,6 +23,11 @@ impl IdIndex {
     /// Events it knows.
     pub(crate) fn len(&self) -> usize {
         self.times.len() + self.collided.len()
+    }
+
+    /// Memory that it takes.
+    pub(crate) fn heap(&self) -> Heap {
+        Heap::table::<(u64, i64)>(self.times.len(), self.times.capacity()) + Heap::vec(&self.collided)
     }
 
     pub(crate) fn insert(&mut self, hash: u64, t: i64) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::events::StoredChain;
 use super::few::Few;
 use super::ids::IdIndex;
+use super::memory::{Heap, Memory};
 use super::names::{Names, VerbNumber};
 use super::packed::Events;
 use super::removed::Removed;
@@ -55,6 +56,15 @@ impl Many {
 
     pub(crate) fn view(&self) -> Vec<VerbChain<'_>> {
         self.chains.iter().map(|own| VerbChain { verb: &own.verb, chain: own.chain.view() }).collect()
+    }
+
+    /// Counts the memory that it takes, itself in a box.
+    pub(crate) fn measure(&self, memory: &mut Memory) {
+        let own = Heap::piece(size_of::<Self>(), size_of::<Self>()) + Heap::vec(&self.chains);
+        own.count(&mut memory.index, &mut memory.overhead);
+        self.chains.iter().for_each(|own| own.chain.measure(memory));
+        let ids = self.ids.as_ref().map(IdIndex::heap);
+        ids.into_iter().for_each(|heap| heap.count(&mut memory.ids, &mut memory.overhead));
     }
 
     /// The earliest time of an event.

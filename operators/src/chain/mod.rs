@@ -23,6 +23,7 @@ mod ids;
 mod insert;
 mod many;
 mod mark;
+mod memory;
 mod names;
 mod pack;
 mod packed;
@@ -43,6 +44,7 @@ pub use self::digest::Digest;
 pub use self::drops::Dropped;
 pub use self::hash::xxh64;
 pub use self::mark::Mark;
+pub use self::memory::Memory;
 pub use self::names::Side;
 pub use self::store::EventChains;
 

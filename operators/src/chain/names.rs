@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::memory::Heap;
+
 /// Whose attribute it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
@@ -120,5 +122,15 @@ impl Names {
         self.verbs.push(verb.clone());
         self.verb_numbers.insert(verb.clone(), number);
         Some(number)
+    }
+
+    /// Memory that the tables take.
+    pub(crate) fn heap(&self) -> Heap {
+        let texts = self.all.iter().map(|(_, name)| name).chain(&self.verbs);
+        let texts: Heap = texts.map(|text| Heap::piece(text.len(), 2 * size_of::<usize>() + text.len())).sum();
+        let columns = [&self.actor, &self.verb, &self.object].into_iter();
+        let columns = columns.map(|names| Heap::table::<(Arc<str>, Column)>(names.len(), names.capacity())).sum();
+        let verbs = Heap::table::<(Arc<str>, VerbNumber)>(self.verb_numbers.len(), self.verb_numbers.capacity());
+        texts + columns + verbs + Heap::vec(&self.all) + Heap::vec(&self.verbs)
     }
 }

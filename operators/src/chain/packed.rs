@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::memory::Heap;
 use super::row::{EventId, Key, NewEvent, Order, Row};
 
 /// Events in order: their times, and one after another their bytes and the vectors that they share with others.
@@ -148,6 +149,11 @@ impl Events {
 
     pub(crate) fn into_vectors(self) -> Vec<Arc<[f32]>> {
         self.vectors
+    }
+
+    /// Memory that they take.
+    pub(crate) fn heap(&self) -> Heap {
+        Heap::vec(&self.heads) + Heap::vec(&self.bytes) + Heap::vec(&self.vectors)
     }
 
     /// Where the event at this index begins.

@@ -4,6 +4,7 @@
 //! then super-blocks newest first, then verbs in byte order. Nothing is ever subtracted, so equal sets of events give equal bits.
 
 use super::cell::Cell;
+use super::memory::Heap;
 use super::names::Column;
 use super::row::{Key, Row};
 
@@ -140,6 +141,12 @@ impl Partial {
                 self.column_mut(column).add(t, cell);
             }
         }
+    }
+
+    /// Memory that it takes, itself in a box.
+    pub(crate) fn heap(&self) -> Heap {
+        let vectors: Heap = self.columns.iter().map(|(_, sum)| Heap::vec(&sum.vector)).sum();
+        Heap::piece(size_of::<Self>(), size_of::<Self>()) + Heap::vec(&self.columns) + vectors
     }
 
     /// The sums of one column; `None` when no event has a number or vector there.

@@ -14,6 +14,7 @@ use super::cap::Cut;
 use super::config::ChainConfig;
 use super::drops::{DropLog, Dropped};
 use super::mark::{Mark, MarkCell};
+use super::memory::Memory;
 use super::names::Names;
 use super::stripe::Stripe;
 use super::view::VerbChain;
@@ -166,12 +167,22 @@ impl EventChains {
         self.size().actors
     }
 
-    /// About how many bytes of memory the store takes. Unlike [`Self::memory`] it is
-    /// known at once.
+    /// About how many bytes of memory the store takes. Less exact than [`Self::memory`], but known at once.
     pub fn bytes(&self) -> usize {
         let drops = self.drops.lock().bytes();
         let writer = self.writer.lock();
         writer.size.bytes + writer.vectors.bytes() + drops
+    }
+
+    /// Counts what is kept beside the actors.
+    pub(crate) fn measure_writer(&self, memory: &mut Memory) {
+        let writer = self.writer.lock();
+        // Readers have a table of names of their own.
+        writer.names().heap().times(2).count(&mut memory.texts, &mut memory.overhead);
+        writer.wheel.heap().count(&mut memory.expiry, &mut memory.overhead);
+        writer.vectors.heap().count(&mut memory.vectors, &mut memory.overhead);
+        drop(writer);
+        self.drops.lock().heap().count(&mut memory.drops, &mut memory.overhead);
     }
 
     fn size(&self) -> Size {

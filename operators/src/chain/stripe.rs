@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::actor::ActorState;
+use super::memory::{Heap, Memory};
 
 /// Actors by name.
 #[derive(Debug)]
@@ -75,6 +76,14 @@ impl Stripe {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &ActorState)> {
         self.actors.iter().map(|actor| (&*actor.name, &actor.state))
+    }
+
+    /// Counts the memory of the index and of the list, without what belongs to single actors.
+    pub(crate) fn measure_index(&self, memory: &mut Memory) {
+        let table = Heap::piece(self.index.len() * (size_of::<u32>() + 1), self.index.allocation_size());
+        let long = self.actors.iter().map(|actor| &actor.name).filter(|name| name.is_heap_allocated());
+        let names: Heap = long.map(|name| Heap::piece(name.len(), name.capacity())).sum();
+        (table + Heap::vec(&self.actors) + names).count(&mut memory.index, &mut memory.overhead);
     }
 
     fn add(&mut self, name: &str) -> u32 {

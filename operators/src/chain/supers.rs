@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::block::StoredBlock;
+use super::memory::Heap;
 use super::partial::Partial;
 
 /// The super-blocks of a chain with several blocks, oldest first. Together they hold every block once.
@@ -48,6 +49,16 @@ impl Supers {
             supers.grow(number, block.len());
         }
         supers
+    }
+
+    /// Memory that their partials take.
+    pub(crate) fn partials_heap(&self) -> Heap {
+        self.0.iter().filter_map(Super::known_partial).map(Partial::heap).sum()
+    }
+
+    /// Memory that the list takes.
+    pub(crate) fn heap(&self) -> Heap {
+        Heap::vec(&self.0)
     }
 
     pub(crate) fn as_slice(&self) -> &[Super] {

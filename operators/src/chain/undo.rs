@@ -8,6 +8,7 @@ use foldhash::fast::RandomState;
 use nowfold_core::time::Timestamp;
 
 use super::cap::{Cap, Spot};
+use super::memory::Heap;
 
 /// What has been undone for one actor.
 #[derive(Debug, Default)]
@@ -57,6 +58,14 @@ impl Undo {
         self.retracted.retain(|_, until| *until > floor);
         self.erasures.retain(|erasure| erasure.t > floor);
         self.cap.prune(floor);
+    }
+
+    /// Memory that it takes, itself in a box.
+    pub(crate) fn heap(&self) -> Heap {
+        let own = Heap::piece(size_of::<Self>(), size_of::<Self>()) + Heap::vec(&self.erasures);
+        let table = Heap::table::<(CompactString, i64)>(self.retracted.len(), self.retracted.capacity());
+        let long = self.retracted.keys().filter(|id| id.is_heap_allocated());
+        own + table + self.cap.heap() + long.map(|id| Heap::piece(id.len(), id.capacity())).sum()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::config::Vectors;
+use super::memory::Heap;
 
 /// The vectors that events share, each with the number of events that do. Only the one writer of a partition touches
 /// it: readers find a vector with its event.
@@ -84,6 +85,14 @@ impl VectorPool {
     /// Memory that the shared vectors take.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Memory of the vectors and of the table that finds them.
+    pub(crate) fn heap(&self) -> Heap {
+        let table = Heap::piece(self.vectors.len() * (size_of::<Shared>() + 1), self.vectors.allocation_size());
+        let n = self.vectors.len();
+        let mean = self.bytes.checked_div(n).unwrap_or(0);
+        table + Heap::piece(mean, mean).times(n)
     }
 
     fn trial(&mut self, column: usize) -> &mut Trial {
