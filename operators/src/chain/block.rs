@@ -17,7 +17,7 @@ pub(crate) struct StoredBlock {
     events: Events,
     /// The time of the last event, so that searches over blocks stay within the blocks.
     last_time: i64,
-    partial: OnceLock<Box<Partial>>,
+    partial: OnceLock<Partial>,
 }
 
 /// A block to be read while its actor is locked.
@@ -120,12 +120,12 @@ impl StoredBlock {
 
     /// The sums of all columns over the whole block.
     pub(crate) fn partial(&self) -> &Partial {
-        self.partial.get_or_init(|| Box::new(Partial::of(self.view().events())))
+        self.partial.get_or_init(|| Partial::of(self.view().events()))
     }
 
     /// The partial, if it is there.
     pub(crate) fn known_partial(&self) -> Option<&Partial> {
-        self.partial.get().map(|partial| &**partial)
+        self.partial.get()
     }
 
     fn last(&self) -> Option<(Key, Row<'_>)> {

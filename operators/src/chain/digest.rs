@@ -13,7 +13,7 @@ use super::names::Names;
 use super::partial::Partial;
 use super::row::{EventId, Key, Row};
 use super::store::EventChains;
-use super::supers::Supers;
+use super::supers::{Folds, Supers};
 use super::view::Chain;
 
 /// What a partition holds, in a few numbers: equal for equal sets of visible events, retracted ids, erasures and cuts in
@@ -220,8 +220,7 @@ fn verify_supers(supers: &Supers, blocks: &[StoredBlock]) -> Result<(), String> 
     }
     for (number, own) in supers.as_slice().iter().enumerate() {
         let blocks = blocks.get(own.first..supers.end(number, blocks.len())).unwrap_or(&[]);
-        let expected = Partial::over(blocks.iter().rev().map(StoredBlock::partial));
-        if own.known_partial().is_some_and(|partial| *partial != expected) {
+        if own.known_folds().is_some_and(|folds| *folds != Folds::of(blocks, !folds.is_stepped())) {
             return Err(format!("super-block {number} has a wrong partial"));
         }
     }

@@ -165,7 +165,8 @@ impl DropLog {
     pub(crate) fn heap(&self) -> Heap {
         let own = self.by_actor.values().map(|own| own.capacity() * size_of::<(u64, Dropped)>());
         let order = self.order.capacity() * size_of::<(u64, CompactString)>();
-        let table = Heap::table::<(CompactString, VecDeque<(u64, Dropped)>)>(self.by_actor.len(), self.by_actor.capacity());
+        let table =
+            Heap::table::<(CompactString, VecDeque<(u64, Dropped)>)>(self.by_actor.len(), self.by_actor.capacity());
         table + Heap::piece(order, order) + own.map(|bytes| Heap::piece(bytes, bytes)).sum()
     }
 

@@ -117,7 +117,7 @@ impl EventChains {
             stripe.read().measure_index(&mut memory);
             for from in (0..).step_by(AT_ONCE) {
                 let stripe = stripe.read();
-                let mut actors = stripe.iter().skip(from).take(AT_ONCE).peekable();
+                let mut actors = stripe.range(from, AT_ONCE).peekable();
                 if actors.peek().is_none() {
                     break;
                 }

@@ -3,6 +3,8 @@
 //! A sum starts at `0.0` and only ever adds: events of a block in order, then the blocks of a super-block newest first,
 //! then super-blocks newest first, then verbs in byte order. Nothing is ever subtracted, so equal sets of events give equal bits.
 
+use std::ops::{Deref, DerefMut, Range};
+
 use super::cell::Cell;
 use super::memory::Heap;
 use super::names::Column;
@@ -34,9 +36,9 @@ impl Span {
     }
 }
 
-/// Everything that sums and means need to know about one column over some events.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct ColumnSum {
+/// Counts and sums of one column, but for the sum of its vectors.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Totals {
     /// Events whose attribute is a number.
     pub(crate) numbers: Span,
     /// How many of those numbers are floats.
@@ -47,13 +49,11 @@ pub(crate) struct ColumnSum {
     pub(crate) floats: f64,
     /// Events whose attribute is a vector.
     pub(crate) vectors: Span,
-    /// Element-wise sum of the vectors; empty without any.
-    pub(crate) vector: Vec<f64>,
 }
 
-impl ColumnSum {
+impl Totals {
     /// Adds one event's attribute; kinds without a sum are passed over.
-    pub(crate) fn add(&mut self, t: i64, cell: Cell<'_>) {
+    fn add(&mut self, t: i64, cell: Cell<'_>) {
         match cell {
             Cell::Int(value) => {
                 self.numbers.add(t);
@@ -64,12 +64,49 @@ impl ColumnSum {
                 self.n_floats += 1;
                 self.floats += value;
             }
-            Cell::Vector(vector) => {
-                self.vectors.add(t);
-                self.vector.resize(vector.len().max(self.vector.len()), 0.0);
-                vector.add_to(&mut self.vector);
-            }
+            Cell::Vector(_) => self.vectors.add(t),
             Cell::Bool(_) | Cell::Text(_) | Cell::List(_) => {}
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.numbers.merge(other.numbers);
+        self.n_floats += other.n_floats;
+        self.ints = self.ints.saturating_add(other.ints);
+        self.floats += other.floats;
+        self.vectors.merge(other.vectors);
+    }
+}
+
+/// Everything that sums and means need to know about one column over some events.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ColumnSum {
+    pub(crate) totals: Totals,
+    /// Element-wise sum of the vectors; empty without any.
+    pub(crate) vector: Vec<f64>,
+}
+
+impl Deref for ColumnSum {
+    type Target = Totals;
+
+    fn deref(&self) -> &Totals {
+        &self.totals
+    }
+}
+
+impl DerefMut for ColumnSum {
+    fn deref_mut(&mut self) -> &mut Totals {
+        &mut self.totals
+    }
+}
+
+impl ColumnSum {
+    /// Adds one event's attribute; kinds without a sum are passed over.
+    pub(crate) fn add(&mut self, t: i64, cell: Cell<'_>) {
+        self.totals.add(t, cell);
+        if let Cell::Vector(vector) = cell {
+            self.vector.resize(vector.len().max(self.vector.len()), 0.0);
+            vector.add_to(&mut self.vector);
         }
     }
 
@@ -90,11 +127,12 @@ impl ColumnSum {
 
     /// Adds a block's sum, or a verb's.
     pub(crate) fn merge(&mut self, other: &Self) {
-        self.numbers.merge(other.numbers);
-        self.n_floats += other.n_floats;
-        self.ints = self.ints.saturating_add(other.ints);
-        self.floats += other.floats;
-        self.vectors.merge(other.vectors);
+        self.merge_part(SumRef { totals: &other.totals, vector: &other.vector });
+    }
+
+    /// Adds a block's sum.
+    pub(crate) fn merge_part(&mut self, other: SumRef<'_>) {
+        self.totals.merge(other.totals);
         self.add_to_vector(other.vector.iter().copied());
     }
 
@@ -109,10 +147,33 @@ impl ColumnSum {
     }
 }
 
-/// The sums of all columns over a block or a super-block.
+/// The sums of all columns over a block or a super-block, near together in memory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Partial {
-    columns: Vec<(Column, ColumnSum)>,
+    columns: Vec<Part>,
+    /// The sums of vectors, one after another.
+    vectors: Vec<f64>,
+}
+
+/// The sums of one column, with the place of the sum of its vectors.
+#[derive(Clone, Debug, PartialEq)]
+struct Part {
+    column: Column,
+    totals: Totals,
+    vector: Range<usize>,
+}
+
+/// The sums of one column, to be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SumRef<'a> {
+    totals: &'a Totals,
+    vector: &'a [f64],
+}
+
+impl SumRef<'_> {
+    pub(crate) fn to_sum(self) -> ColumnSum {
+        ColumnSum { totals: *self.totals, vector: self.vector.to_vec() }
+    }
 }
 
 impl Partial {
@@ -125,41 +186,55 @@ impl Partial {
         partial
     }
 
-    /// Sums of sums, in the order given.
-    pub(crate) fn over<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
-        let mut partial = Self::default();
-        for (column, sum) in parts.flat_map(|part| &part.columns) {
-            partial.column_mut(*column).merge(sum);
+    /// Adds the sums of a block that is older than all before.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for part in &other.columns {
+            let vector = other.vectors.get(part.vector.clone()).unwrap_or(&[]);
+            let (totals, sums) = self.part(part.column, vector.len());
+            totals.merge(&part.totals);
+            sums.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x);
         }
-        partial
     }
 
     /// Adds an event that comes after all others in order.
     pub(crate) fn add(&mut self, t: i64, row: Row<'_>) {
         for (column, cell) in row.cells() {
-            if matches!(cell, Cell::Int(_) | Cell::Float(_) | Cell::Vector(_)) {
-                self.column_mut(column).add(t, cell);
+            let dim = match cell {
+                Cell::Int(_) | Cell::Float(_) => 0,
+                Cell::Vector(vector) => vector.len(),
+                Cell::Bool(_) | Cell::Text(_) | Cell::List(_) => continue,
+            };
+            let (totals, sums) = self.part(column, dim);
+            totals.add(t, cell);
+            if let Cell::Vector(vector) = cell {
+                vector.add_to(sums);
             }
         }
     }
 
-    /// Memory that it takes, itself in a box.
-    pub(crate) fn heap(&self) -> Heap {
-        let vectors: Heap = self.columns.iter().map(|(_, sum)| Heap::vec(&sum.vector)).sum();
-        Heap::piece(size_of::<Self>(), size_of::<Self>()) + Heap::vec(&self.columns) + vectors
-    }
-
     /// The sums of one column; `None` when no event has a number or vector there.
-    pub(crate) fn column(&self, column: Column) -> Option<&ColumnSum> {
-        self.columns.iter().find(|(at, _)| *at == column).map(|(_, sum)| sum)
+    pub(crate) fn column(&self, column: Column) -> Option<SumRef<'_>> {
+        let part = self.columns.iter().find(|part| part.column == column)?;
+        Some(SumRef { totals: &part.totals, vector: self.vectors.get(part.vector.clone())? })
     }
 
-    fn column_mut(&mut self, column: Column) -> &mut ColumnSum {
-        let at = self.columns.iter().position(|(at, _)| *at == column).unwrap_or_else(|| {
-            self.columns.push((column, ColumnSum::default()));
+    /// Memory that it takes, without itself.
+    pub(crate) fn heap(&self) -> Heap {
+        Heap::vec(&self.columns) + Heap::vec(&self.vectors)
+    }
+
+    /// The sums of one column; where `dim` is not 0, with room for vectors of so many elements.
+    fn part(&mut self, column: Column, dim: usize) -> (&mut Totals, &mut [f64]) {
+        let at = self.columns.iter().position(|part| part.column == column).unwrap_or_else(|| {
+            self.columns.push(Part { column, totals: Totals::default(), vector: 0..0 });
             self.columns.len() - 1
         });
         #[expect(clippy::indexing_slicing, reason = "found or pushed just above")]
-        &mut self.columns[at].1
+        let part = &mut self.columns[at];
+        if part.vector.is_empty() && dim > 0 {
+            part.vector = self.vectors.len()..self.vectors.len() + dim;
+            self.vectors.resize(part.vector.end, 0.0);
+        }
+        (&mut part.totals, self.vectors.get_mut(part.vector.clone()).unwrap_or(&mut []))
     }
 }

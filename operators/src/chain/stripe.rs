@@ -8,25 +8,20 @@ use hashbrown::HashTable;
 
 use super::actor::ActorState;
 use super::memory::{Heap, Memory};
+use super::roster::{Actor, Roster};
 
 /// Actors by name.
 #[derive(Debug)]
 pub(crate) struct Stripe {
     index: HashTable<u32>,
-    actors: Vec<Actor>,
+    actors: Roster,
     hasher: RandomState,
-}
-
-#[derive(Debug)]
-struct Actor {
-    name: CompactString,
-    state: ActorState,
 }
 
 impl Stripe {
     /// No actors; `hasher` is the one that chooses stripes.
     pub(crate) fn new(hasher: RandomState) -> Self {
-        Self { index: HashTable::new(), actors: Vec::new(), hasher }
+        Self { index: HashTable::new(), actors: Roster::default(), hasher }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&ActorState> {
@@ -43,8 +38,9 @@ impl Stripe {
     pub(crate) fn get_or_insert(&mut self, name: &str) -> (&mut ActorState, bool) {
         let found = self.index.find(self.hash(name), |number| self.is(*number, name)).copied();
         let number = found.unwrap_or_else(|| self.add(name));
-        #[expect(clippy::indexing_slicing, reason = "the index leads to actors that are there")]
-        (&mut self.actors[place(number)].state, found.is_none())
+        #[expect(clippy::expect_used, reason = "the index leads to actors that are there")]
+        let actor = self.actors.get_mut(place(number)).expect("an actor that is in the index");
+        (&mut actor.state, found.is_none())
     }
 
     /// An actor whose name has this hash and that is registered in this bucket of the wheel.
@@ -67,31 +63,30 @@ impl Stripe {
                 *moved = number;
             }
         }
-        if self.actors.capacity() > 2 * last + 8 {
-            self.actors.shrink_to(last + last / 8);
+        if self.index.capacity() > 4 * last + 8 {
             let Self { index, actors, hasher } = self;
-            index.shrink_to(last, |number| hash_at(actors, hasher, *number));
+            index.shrink_to(2 * last, |number| hash_at(actors, hasher, *number));
         }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &ActorState)> {
-        self.actors.iter().map(|actor| (&*actor.name, &actor.state))
+        self.range(0, usize::MAX)
+    }
+
+    /// Up to `n` actors from a number on; an actor that goes gives its number to another.
+    pub(crate) fn range(&self, from: usize, n: usize) -> impl Iterator<Item = (&str, &ActorState)> {
+        self.actors.range(from, n).map(|actor| (&*actor.name, &actor.state))
     }
 
     /// Counts the memory of the index and of the list, without what belongs to single actors.
     pub(crate) fn measure_index(&self, memory: &mut Memory) {
         let table = Heap::piece(self.index.len() * (size_of::<u32>() + 1), self.index.allocation_size());
-        let long = self.actors.iter().map(|actor| &actor.name).filter(|name| name.is_heap_allocated());
-        let names: Heap = long.map(|name| Heap::piece(name.len(), name.capacity())).sum();
-        (table + Heap::vec(&self.actors) + names).count(&mut memory.index, &mut memory.overhead);
+        (table + self.actors.heap()).count(&mut memory.index, &mut memory.overhead);
     }
 
     fn add(&mut self, name: &str) -> u32 {
         let n = self.actors.len();
         let number = u32::try_from(n).unwrap_or(u32::MAX);
-        if self.actors.capacity() == n {
-            self.actors.reserve_exact(n / 8 + 4);
-        }
         self.actors.push(Actor { name: CompactString::from(name), state: ActorState::default() });
         let hash = self.hash(name);
         let Self { index, actors, hasher } = self;
@@ -108,11 +103,11 @@ impl Stripe {
     }
 }
 
-fn is(actors: &[Actor], number: u32, name: &str) -> bool {
+fn is(actors: &Roster, number: u32, name: &str) -> bool {
     actors.get(place(number)).is_some_and(|actor| actor.name == name)
 }
 
-fn hash_at(actors: &[Actor], hasher: &RandomState, number: u32) -> u64 {
+fn hash_at(actors: &Roster, hasher: &RandomState, number: u32) -> u64 {
     actors.get(place(number)).map_or(0, |actor| spread(hasher.hash_one(&*actor.name)))
 }
 

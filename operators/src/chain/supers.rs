@@ -16,23 +16,66 @@ pub(crate) struct Super {
     /// The number of its first block.
     pub(crate) first: usize,
     pub(crate) n_events: usize,
-    /// Sums over its blocks, newest first; there once a reader needed it and until anything in it changes.
-    partial: OnceLock<Box<Partial>>,
+    /// Sums over its blocks; there once a reader needed them and until anything in it changes.
+    folds: OnceLock<Box<Folds>>,
+}
+
+/// Sums over the blocks of a super-block, newest first.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Folds {
+    /// Over all of its blocks.
+    pub(crate) whole: Partial,
+    /// Over its [`STEP`] newest blocks, its 2 * `STEP` newest, and so on, where it is not the chain's newest: so a
+    /// window that begins inside adds up few blocks.
+    newest: Vec<Partial>,
+}
+
+/// Blocks from one sum in [`Folds::newest`] to the next.
+const STEP: usize = 4;
+
+impl Folds {
+    /// Of these blocks, the oldest first.
+    pub(crate) fn of(blocks: &[StoredBlock], is_newest: bool) -> Self {
+        let mut folds = Self::default();
+        for (number, block) in blocks.iter().rev().enumerate() {
+            if number > 0 && number % STEP == 0 && !is_newest {
+                folds.newest.push(folds.whole.clone());
+            }
+            folds.whole.merge(block.partial());
+        }
+        folds
+    }
+
+    /// The sum over as many of the newest blocks as there is one for, up to `most`; and how many those are.
+    pub(crate) fn newest(&self, most: usize) -> (Option<&Partial>, usize) {
+        let n = (most / STEP).min(self.newest.len());
+        (n.checked_sub(1).and_then(|at| self.newest.get(at)), n * STEP)
+    }
+
+    /// Whether it holds sums over some of the blocks only.
+    pub(crate) fn is_stepped(&self) -> bool {
+        !self.newest.is_empty()
+    }
+
+    fn heap(&self) -> Heap {
+        let newest: Heap = self.newest.iter().map(Partial::heap).sum();
+        Heap::piece(size_of::<Self>(), size_of::<Self>()) + self.whole.heap() + Heap::vec(&self.newest) + newest
+    }
 }
 
 impl Super {
     fn new(first: usize, n_events: usize) -> Self {
-        Self { first, n_events, partial: OnceLock::new() }
+        Self { first, n_events, folds: OnceLock::new() }
     }
 
-    /// The sums of all columns over its blocks, which are `blocks`.
-    pub(crate) fn partial(&self, blocks: &[StoredBlock]) -> &Partial {
-        self.partial.get_or_init(|| Box::new(Partial::over(blocks.iter().rev().map(StoredBlock::partial))))
+    /// The sums over its blocks, which are `blocks`.
+    pub(crate) fn folds(&self, blocks: &[StoredBlock], is_newest: bool) -> &Folds {
+        self.folds.get_or_init(|| Box::new(Folds::of(blocks, is_newest)))
     }
 
-    /// The partial, if it is there.
-    pub(crate) fn known_partial(&self) -> Option<&Partial> {
-        self.partial.get().map(|partial| &**partial)
+    /// The sums, if they are there.
+    pub(crate) fn known_folds(&self) -> Option<&Folds> {
+        self.folds.get().map(|folds| &**folds)
     }
 }
 
@@ -53,7 +96,7 @@ impl Supers {
 
     /// Memory that their partials take.
     pub(crate) fn partials_heap(&self) -> Heap {
-        self.0.iter().filter_map(Super::known_partial).map(Partial::heap).sum()
+        self.0.iter().filter_map(Super::known_folds).map(Folds::heap).sum()
     }
 
     /// Memory that the list takes.
@@ -79,7 +122,7 @@ impl Supers {
     pub(crate) fn grow(&mut self, block: usize, n_events: usize) {
         if let Some(own) = self.holding_mut(block) {
             own.n_events += n_events;
-            own.partial.take();
+            own.folds.take();
         }
     }
 
@@ -87,13 +130,15 @@ impl Supers {
     pub(crate) fn shrink(&mut self, block: usize, n_events: usize) {
         if let Some(own) = self.holding_mut(block) {
             own.n_events = own.n_events.saturating_sub(n_events);
-            own.partial.take();
+            own.folds.take();
         }
     }
 
     /// An empty block was appended as `blocks` shows.
     pub(crate) fn push(&mut self, blocks: &[StoredBlock]) {
         if blocks.iter().rev().nth(1).is_some_and(StoredBlock::ends_super) {
+            // As the newest one it had no sums over some of its blocks only.
+            self.0.iter_mut().last().into_iter().for_each(|before| drop(before.folds.take()));
             self.0.push(Super::new(blocks.len() - 1, 0));
         }
     }
@@ -122,7 +167,7 @@ impl Supers {
                 _ => None,
             };
             if let Some(new) = at.and_then(|at| self.0.get_mut(at)) {
-                new.partial = old.partial;
+                new.folds = old.folds;
             }
         }
     }

@@ -3,9 +3,8 @@
 use std::ops::Range;
 
 use super::block::{Block, StoredBlock};
-use super::partial::Partial;
 use super::row::{Key, Row};
-use super::supers::Supers;
+use super::supers::{Folds, Supers};
 
 /// The events of one verb.
 #[derive(Clone, Copy, Debug)]
@@ -49,12 +48,11 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// The sums of all columns over a super-block, which is made of these blocks.
-    pub(crate) fn super_partial(self, number: usize, blocks: Range<usize>) -> Option<&'a Partial> {
-        match self.0 {
-            Blocks::One(_) => None,
-            Blocks::Many(all, supers) => Some(supers.as_slice().get(number)?.partial(all.get(blocks)?)),
-        }
+    /// The sums over a super-block, which is made of these blocks.
+    pub(crate) fn folds(self, number: usize, blocks: Range<usize>) -> Option<&'a Folds> {
+        let Blocks::Many(all, supers) = self.0 else { return None };
+        let is_newest = number + 1 == supers.as_slice().len();
+        Some(supers.as_slice().get(number)?.folds(all.get(blocks)?, is_newest))
     }
 
     /// The place of the first event with a time after `t`.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::late::LateCells;
 use super::plan::PlannedSum;
-use crate::chain::{Block, Chain, Column, ColumnSum, Key, Place, Row, Span};
+use crate::chain::{Block, Chain, Column, ColumnSum, Folds, Key, Place, Row, Span, SumRef};
 
 /// A chain with the places where the windows begin and where they all end.
 #[derive(Debug)]
@@ -82,14 +82,15 @@ impl<'a> Scan<'a> {
                 return;
             }
             let blocks = self.super_blocks(number, n_blocks);
-            let begins_inside = begins.peek().is_some_and(|edge| edge.lower.block >= blocks.start);
-            match self.whole_super(number, &blocks) {
-                Some(partial) if !begins_inside => {
-                    if let Some(whole) = partial.column(column) {
-                        passed.merge(whole);
-                    }
-                }
-                _ => self.sum_super(column, blocks, &mut begins, &mut passed, sums),
+            let Some(folds) = self.folds(number, &blocks) else {
+                self.sum_super(column, blocks, &mut begins, &mut passed, sums);
+                continue;
+            };
+            while let Some(edge) = begins.next_if(|edge| edge.lower.block >= blocks.start) {
+                sums.push(passed.plus(self.sum_newest(column, &blocks, folds, edge.lower)));
+            }
+            if let Some(whole) = folds.whole.column(column) {
+                passed.merge_part(whole);
             }
         }
     }
@@ -107,6 +108,24 @@ impl<'a> Scan<'a> {
                 window.merge(&late_sum(block, from..to, cells, number_of_window));
             }
             sums.push(window);
+        }
+    }
+
+    /// The sum over the events of a super-block from a place on.
+    fn sum_newest(&self, column: Column, blocks: &Range<usize>, folds: &Folds, from: Place) -> ColumnSum {
+        if from == (Place { block: blocks.start, index: 0 }) {
+            return folds.whole.column(column).map_or_else(ColumnSum::default, SumRef::to_sum);
+        }
+        let (newest, n) = folds.newest(blocks.end.saturating_sub(from.block + 1));
+        let mut within = newest.and_then(|sum| sum.column(column)).map_or_else(ColumnSum::default, SumRef::to_sum);
+        for (_, block) in self.chain.blocks().numbered(from.block + 1..blocks.end - n).rev() {
+            if let Some(whole) = block.partial().and_then(|partial| partial.column(column)) {
+                within.merge_part(whole);
+            }
+        }
+        match self.chain.blocks().get(from.block) {
+            Some(block) => self.plus(&within, block, column, from.index..block.len()),
+            None => within,
         }
     }
 
@@ -130,7 +149,7 @@ impl<'a> Scan<'a> {
             }
             if to == block.len() && self.chain.supers().is_some() {
                 if let Some(whole) = block.partial().and_then(|partial| partial.column(column)) {
-                    within.merge(whole);
+                    within.merge_part(whole);
                 }
             } else {
                 within.merge(&block.fold(column, 0, to));
@@ -143,7 +162,7 @@ impl<'a> Scan<'a> {
     fn plus(&self, sum: &ColumnSum, block: Block<'_>, column: Column, events: Range<usize>) -> ColumnSum {
         if events == (0..block.len()) && self.chain.supers().is_some() {
             let whole = block.partial().and_then(|partial| partial.column(column));
-            whole.map_or_else(|| sum.clone(), |whole| sum.plus(whole.clone()))
+            whole.map_or_else(|| sum.clone(), |whole| sum.plus(whole.to_sum()))
         } else {
             sum.plus(block.fold(column, events.start, events.end))
         }
@@ -156,13 +175,9 @@ impl<'a> Scan<'a> {
         first..supers.end(number, n_blocks).min(self.upper.block + 1)
     }
 
-    /// The partial of a super-block that lies before the upper end. The newest one keeps growing and has none.
-    fn whole_super(&self, number: usize, blocks: &Range<usize>) -> Option<&'a crate::chain::Partial> {
-        let supers = self.chain.supers()?.as_slice();
-        if number + 1 == supers.len() || blocks.end > self.upper.block {
-            return None;
-        }
-        self.chain.super_partial(number, blocks.clone())
+    /// The sums over a super-block that lies before the upper end.
+    fn folds(&self, number: usize, blocks: &Range<usize>) -> Option<&'a Folds> {
+        if blocks.end > self.upper.block { None } else { self.chain.folds(number, blocks.clone()) }
     }
 }
 

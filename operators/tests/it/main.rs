@@ -13,6 +13,7 @@ mod explain;
 mod golden;
 mod laws;
 mod logs;
+mod memory;
 mod never_partial;
 mod read_your_writes;
 mod support;
