@@ -9,6 +9,7 @@ use nowfold_core::time::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::feature::{ActionRow, CountMap, FeatureResult, FeatureValue, WindowResult, unknown_feature};
+use crate::features::Scores;
 use crate::position::Position;
 use crate::rfc3339::rfc3339;
 
@@ -49,6 +50,8 @@ pub struct Answer {
     pub actor: Arc<str>,
     /// One result per feature asked for, in the order asked.
     pub features: Vec<FeatureResult>,
+    /// Scores of candidates, in the order asked.
+    pub scores: Vec<Scores>,
     /// What the answer rests on.
     pub envelope: Envelope,
 }
@@ -156,6 +159,18 @@ impl Answer {
         }
     }
 
+    /// The scores of the candidates for a feature, in their order; in its last window, where it has several.
+    ///
+    /// # Errors
+    /// [`QueryError::Invalid`] when no candidates were given for it.
+    pub fn scores(&self, name: &str) -> Result<&[Option<f64>], QueryError> {
+        let found = self.scores.iter().find(|scores| &*scores.feature == name);
+        let (_, scores) = found.and_then(|scores| scores.windows.last()).ok_or_else(|| QueryError::Invalid {
+            cause: format!("no candidates were given for feature {name:?}; add .score({name:?}, metric, candidates)"),
+        })?;
+        Ok(scores)
+    }
+
     /// How many actions a feature used, in its widest window.
     ///
     /// # Errors
@@ -203,6 +218,9 @@ impl Serialize for Answer {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("actor", &*self.actor)?;
         map.serialize_entry("features", &Features(&self.features))?;
+        if !self.scores.is_empty() {
+            map.serialize_entry("scores", &AllScores(&self.scores))?;
+        }
         self.envelope.serialize_into(&mut map)?;
         map.end()
     }
@@ -224,5 +242,25 @@ struct Features<'a>(&'a [FeatureResult]);
 impl Serialize for Features<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|feature| (&*feature.name, feature)))
+    }
+}
+
+/// By feature: a list of scores, or one for each window where there are several.
+struct AllScores<'a>(&'a [Scores]);
+
+impl Serialize for AllScores<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|scores| (&*scores.feature, ScoresOf(&scores.windows))))
+    }
+}
+
+struct ScoresOf<'a>(&'a [(Arc<str>, Vec<Option<f64>>)]);
+
+impl Serialize for ScoresOf<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            [(_, only)] => only.serialize(serializer),
+            windows => serializer.collect_map(windows.iter().map(|(label, scores)| (&**label, scores))),
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod explain;
 mod partition;
 mod query;
+mod score;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::feature::FeatureSet;
 
 pub use self::explain::{ExplainQuery, Explained};
 pub use self::query::{ActionsQuery, BatchQuery, FeatureQuery};
+pub use self::score::{Metric, Scores};
 
 /// Blocks its caller for about the given time, or less when the store may have moved on. The library itself never
 /// waits: whoever has a runtime lends this to the handle.

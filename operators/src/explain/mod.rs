@@ -58,7 +58,8 @@ pub struct PassedOver {
     /// The event.
     pub action: ActionRow,
     /// Why: `verb` (the feature is about others), `filter` (its filter is not true), `missing_attribute` (it lacks what
-    /// the feature looks at, or has it in a form that does not count), `not_among_newest` (as many newer ones count).
+    /// the feature looks at, or has it in a form that does not count), `not_among_newest` (as many newer ones count, or a newer one of its
+    /// kind), `not_among_oldest`.
     pub reason: &'static str,
 }
 

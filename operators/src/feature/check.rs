@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use nowfold_core::query::QueryError;
 
-use super::define::{Aggregate, Feature};
+use super::define::Feature;
+use super::kind::Aggregate;
 use super::late::LateJoin;
 use super::path::Path;
 use super::plan::Limits;
@@ -38,33 +39,51 @@ pub(crate) fn check_windows(limits: &Limits, feature: &Feature) -> Result<(), Qu
 }
 
 pub(crate) fn check_options(feature: &Feature) -> Result<(), QueryError> {
-    let capped = matches!(feature.aggregate, Aggregate::CountBy { .. } | Aggregate::DistinctCount { .. });
-    let limited = matches!(feature.aggregate, Aggregate::Actions { .. });
-    let weighted = matches!(feature.aggregate, Aggregate::WeightedMean { .. });
-    let listed = matches!(feature.aggregate, Aggregate::Last { .. } | Aggregate::Actions { .. });
-    if feature.name.is_empty() {
-        Err(invalid(feature, "has an empty name; give it one"))
+    let aggregate = &feature.aggregate;
+    let fault = if feature.name.is_empty() {
+        "has an empty name; give it one"
     } else if feature.verbs.as_ref().is_some_and(Vec::is_empty) {
-        Err(invalid(feature, "lists no verb; leave .verbs() out for any"))
-    } else if feature.cap == Some(0) || (feature.cap.is_some() && !capped) {
-        Err(invalid(feature, "has a cap that does not apply; .cap(n) is for count_by and distinct_count, with n >= 1"))
-    } else if feature.limit == Some(0) || (feature.limit.is_some() && !limited) {
-        Err(invalid(feature, "has a limit that does not apply; .limit(n) is for actions, with n >= 1"))
-    } else if weighted && feature.verbs.is_some() {
-        Err(invalid(feature, "names verbs twice; a weighted mean takes them from its weights"))
-    } else if feature.distinct_by.is_some() && !listed {
-        Err(invalid(feature, "has a distinct_by that does not apply; it is for last and actions"))
+        "lists no verb; leave .verbs() out for any"
+    } else if feature.cap == Some(0) || (feature.cap.is_some() && aggregate.default_cap().is_none()) {
+        "has a cap that does not apply; .cap(n) is for counts, sums and means by value, distinct_count and quantile, with \
+         n >= 1"
+    } else if feature.limit == Some(0) || (feature.limit.is_some() && !matches!(aggregate, Aggregate::Actions { .. })) {
+        "has a limit that does not apply; .limit(n) is for actions, with n >= 1"
+    } else if aggregate.weights().is_some() && feature.verbs.is_some() {
+        "names verbs twice; a weighted mean takes them from its weights"
+    } else if feature.distinct_by.is_some() && !aggregate.takes_distinct_by() {
+        "has a distinct_by that does not apply; it is for first, last and actions"
+    } else if feature.normalize.is_some() && !aggregate.takes_normalize() {
+        "has a normalize that does not apply; it is for pooled vectors, such as vec_mean"
+    } else if let Some(fault) = aggregate.fault() {
+        fault
     } else {
-        Ok(())
-    }
+        return check_shapes(feature);
+    };
+    Err(invalid(feature, fault))
 }
 
-pub(crate) fn check_weights(feature: &Feature, weights: &[(String, f64)]) -> Result<Vec<(Arc<str>, f64)>, QueryError> {
-    let verbs: BTreeSet<_> = weights.iter().map(|(verb, _)| verb).collect();
-    if weights.is_empty() || verbs.len() < weights.len() || !weights.iter().all(|(_, weight)| weight.is_finite()) {
-        return Err(invalid(feature, "needs one finite weight for each of its verbs, such as [(\"apply\", 1.0)]"));
-    }
-    Ok(weights.iter().map(|(verb, weight)| (Arc::from(verb.as_str()), *weight)).collect())
+/// What an aggregate asks of its windows and weights.
+fn check_shapes(feature: &Feature) -> Result<(), QueryError> {
+    let has_length = |window: &Window| window.length_ms().is_some();
+    let is_weight = |weight: &(String, f64)| weight.1.is_finite();
+    let fault = match (&feature.aggregate, feature.aggregate.weights()) {
+        (Aggregate::Rate, _) if !feature.windows.iter().all(has_length) => {
+            "asks for a rate in a window without a length; use a sliding or a tumbling window"
+        }
+        (Aggregate::Trend, _) if feature.windows.len() != 2 => {
+            "compares two windows and takes no others; name them in trend()"
+        }
+        (_, Some(weights))
+            if weights.is_empty()
+                || weights.iter().map(|(verb, _)| verb).collect::<BTreeSet<_>>().len() < weights.len()
+                || !weights.iter().all(is_weight) =>
+        {
+            "needs one finite weight for each of its verbs, such as [(\"apply\", 1.0)]"
+        }
+        _ => return Ok(()),
+    };
+    Err(invalid(feature, fault))
 }
 
 /// Parses a path.
@@ -76,18 +95,21 @@ pub(crate) fn parse(feature: &Feature, path: &str) -> Result<Path, QueryError> {
 pub(crate) fn parse_attribute(feature: &Feature, path: &str) -> Result<(Side, Arc<str>), QueryError> {
     match parse(feature, path)? {
         Path::Attribute(side, name) => Ok((side, name)),
-        path => {
-            Err(invalid(feature, &format!("cannot sum {path}, which is text; name an attribute such as object.price")))
-        }
+        path => Err(invalid(
+            feature,
+            &format!("cannot compute with {path}, which is text; name an attribute such as object.price"),
+        )),
     }
 }
 
-/// What joins late can be summed and averaged; nothing else looks at it.
+/// What joins late can be computed with; nothing else looks at it.
 pub(crate) fn refuse_late(feature: &Feature, late: Option<&LateJoin>, path: &Path) -> Result<(), QueryError> {
     match path {
         Path::Attribute(Side::Object, name) if late.is_some_and(|late| late.has(name)) => {
-            let cause =
-                format!("uses {path}, which joins late and can only be summed or averaged; enrich with it at ingest");
+            let cause = format!(
+                "uses {path}, which joins late and is only there for numbers and vectors to compute with, such as sums and means; enrich \
+                 with it at ingest"
+            );
             Err(invalid(feature, &cause))
         }
         _ => Ok(()),

@@ -1,5 +1,6 @@
 //! Features as values: `feature("applied").mean("object.embedding").verb("apply").within(hours(24))`.
 
+use super::kind::{Aggregate, Normalize};
 use super::predicate::Predicate;
 use super::value::FeatureValue;
 use super::window::{Window, Windows};
@@ -23,7 +24,7 @@ pub fn feature(name: impl Into<String>) -> FeatureName {
 #[must_use]
 pub struct FeatureName(String);
 
-/// A rolling feature of an actor: an aggregate over the actions in one or several windows that end at `as_of`.
+/// A rolling feature of an actor: an aggregate over the actions in one or several windows, as of an instant.
 ///
 /// Nothing is checked before it joins a [`FeatureSet`](super::FeatureSet).
 #[derive(Clone, Debug, PartialEq)]
@@ -34,84 +35,22 @@ pub struct Feature {
     pub(crate) verbs: Option<Vec<String>>,
     pub(crate) filter: Option<Predicate>,
     pub(crate) distinct_by: Option<String>,
+    pub(crate) normalize: Option<Normalize>,
     pub(crate) windows: Vec<Window>,
     pub(crate) default: Option<FeatureValue>,
     pub(crate) cap: Option<usize>,
     pub(crate) limit: Option<usize>,
 }
 
-/// What is computed from the actions of a window.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Aggregate {
-    Count,
-    CountBy { path: String },
-    Sum { path: String },
-    Mean { path: String },
-    WeightedMean { path: String, weights: Vec<(String, f64)> },
-    DistinctCount { path: String },
-    Last { k: usize, path: String },
-    Actions { select: Vec<String> },
-}
-
 impl FeatureName {
-    /// Number of actions. Empty: 0.
-    pub fn count(self) -> Feature {
-        self.of(Aggregate::Count)
-    }
-
-    /// Number of actions per value of `path`; a missing value has an entry of its own. Beyond [`Feature::cap`] values
-    /// (default 1,000) the least frequent ones are counted together as `other`. Empty: an empty map.
-    pub fn count_by(self, path: impl Into<String>) -> Feature {
-        self.of(Aggregate::CountBy { path: path.into() })
-    }
-
-    /// Sum of a number attribute. Whole numbers are summed exactly, floats as f64 in the canonical order. Empty: 0.
-    pub fn sum(self, path: impl Into<String>) -> Feature {
-        self.of(Aggregate::Sum { path: path.into() })
-    }
-
-    /// Mean of an attribute over the actions that have it: element by element where it is a vector, else of numbers.
-    /// Computed in f64; a vector is given as f32. Empty: none.
-    pub fn mean(self, path: impl Into<String>) -> Feature {
-        self.of(Aggregate::Mean { path: path.into() })
-    }
-
-    /// Mean weighted by verb: `sum(w x) / sum(|w|)`, of vectors or numbers, over actions with one of these verbs.
-    /// Weights may be negative. Empty, or all weights zero: none.
-    pub fn weighted_mean<V: Into<String>>(
-        self,
-        path: impl Into<String>,
-        weights: impl IntoIterator<Item = (V, f64)>,
-    ) -> Feature {
-        let weights = weights.into_iter().map(|(verb, weight)| (verb.into(), weight)).collect();
-        self.of(Aggregate::WeightedMean { path: path.into(), weights })
-    }
-
-    /// Number of different values of `path`: exact up to [`Feature::cap`] (default 10,000), beyond that a HyperLogLog
-    /// estimate with a positive error bound. Empty: 0.
-    pub fn distinct_count(self, path: impl Into<String>) -> Feature {
-        self.of(Aggregate::DistinctCount { path: path.into() })
-    }
-
-    /// The values of `path` in the `k` newest actions that have it, newest first; ties by sequence, then event id.
-    /// Empty: an empty list.
-    pub fn last(self, k: usize, path: impl Into<String>) -> Feature {
-        self.of(Aggregate::Last { k, path: path.into() })
-    }
-
-    /// The actions themselves, newest first, with these parts of each; at most [`Feature::limit`] (default 100).
-    /// Besides paths, `object.*` (or `objectAttributes`) selects all attributes of a side. Empty: an empty list.
-    pub fn actions<S: Into<String>>(self, select: impl IntoIterator<Item = S>) -> Feature {
-        self.of(Aggregate::Actions { select: select.into_iter().map(Into::into).collect() })
-    }
-
-    fn of(self, aggregate: Aggregate) -> Feature {
+    pub(crate) fn of(self, aggregate: Aggregate) -> Feature {
         Feature {
             name: self.0,
             aggregate,
             verbs: None,
             filter: None,
             distinct_by: None,
+            normalize: None,
             windows: Vec::new(),
             default: None,
             cap: None,
@@ -141,9 +80,17 @@ impl Feature {
         self
     }
 
-    /// For `last` and `actions`: of the actions with one value of this path, only the newest.
+    /// For `first`, `last` and `actions`: of the actions with one value of this path, only the newest. A missing value is
+    /// a value too.
     pub fn distinct_by(mut self, path: impl Into<String>) -> Self {
         self.distinct_by = Some(path.into());
+        self
+    }
+
+    /// For pooled vectors: gives vectors the length 1 before they are pooled, or what comes out, or both. A vector of
+    /// zeros has no direction: before, its action counts as missing; after, the value is none.
+    pub fn normalize(mut self, normalize: Normalize) -> Self {
+        self.normalize = Some(normalize);
         self
     }
 
@@ -170,7 +117,8 @@ impl Feature {
         self
     }
 
-    /// For `count_by`: values listed; for `distinct_count`: values counted exactly.
+    /// For `count_by`, `sum_by`, `mean_by` and `vec_mean_by`: values listed; for `distinct_count` and `quantile`: values
+    /// looked at exactly.
     pub fn cap(mut self, n: usize) -> Self {
         self.cap = Some(n);
         self

@@ -25,13 +25,8 @@ pub(crate) struct Evaluated {
 }
 
 impl EventChains {
-    /// Evaluates a plan for one actor as of `as_of`, at one moment of the partition.
-    pub(crate) fn evaluate(&self, actor: &str, plan: &Plan, as_of: Timestamp, log_floor: Timestamp) -> Evaluated {
-        self.read(actor, |view| evaluate(&view, actor, plan, as_of.as_millis(), log_floor.as_millis()))
-    }
-
-    /// The same for several instants, all at one moment of the partition.
-    pub(crate) fn evaluate_timeline(
+    /// Evaluates a plan for one actor as of several instants, all at one moment of the partition; one result each.
+    pub(crate) fn evaluate(
         &self,
         actor: &str,
         plan: &Plan,
@@ -158,7 +153,7 @@ impl<'a> Pass<'a> {
         let features = self.running.into_iter().map(|running| FeatureResult {
             name: running.planned().name.clone(),
             late_joined: running.planned().sum().and_then(|sum| self.plan.sums.get(sum)).is_some_and(|sum| sum.is_late),
-            windows: running.finish(self.view.names),
+            windows: running.finish(self.view.names, self.as_of),
         });
         let (complete, truncated) = (self.complete, self.truncated);
         Evaluated { features: features.collect(), found, complete, truncated, mark: self.view.mark }

@@ -5,11 +5,15 @@
 //! answered from partial sums; all others from the actions themselves, read once for all that look at the same ones.
 
 mod aggregate;
+mod builders;
+mod cache;
 mod check;
+mod custom;
 mod define;
 mod evaluate;
 mod filter;
 mod group;
+mod kind;
 mod late;
 mod number;
 mod path;
@@ -20,16 +24,19 @@ mod rows;
 mod scan;
 mod set;
 mod value;
+mod vectors;
 mod window;
 mod window_text;
 
+pub use self::custom::{Aggregator, Asked, Custom, Event};
 pub use self::define::{Feature, FeatureName, feature};
+pub use self::kind::Normalize;
 pub use self::late::{LateJoin, LateLookup};
 pub use self::path::{Path, PathError};
 pub use self::predicate::{Attr, Comparison, Literal, Predicate, all, any, attr, not};
 pub use self::result::{FeatureResult, WindowResult};
 pub use self::set::{FeatureErrors, FeatureSet};
-pub use self::value::{ActionRow, CountMap, FeatureValue, MapKey};
+pub use self::value::{ActionRow, CountMap, FeatureValue, GroupMap, MapKey};
 pub use self::window::{Window, Windows, window_label};
 pub use self::window_text::WindowError;
 

@@ -7,8 +7,10 @@ use std::time::Duration;
 use nowfold_core::names::StoreName;
 use nowfold_core::query::QueryError;
 
-use super::check::{check_options, check_weights, check_windows, invalid, parse_attribute, parse_own};
-use super::define::{Aggregate, Feature};
+use super::aggregate::{Finish, OfSpan};
+use super::check::{check_options, check_windows, invalid, parse_attribute, parse_own};
+use super::define::Feature;
+use super::kind::{Aggregate, Normalize, Pool};
 use super::late::LateJoin;
 use super::path::{Path, Select};
 use super::rows::RowsPlan;
@@ -71,6 +73,7 @@ pub(crate) struct PlannedWindow {
     pub(crate) edge: usize,
     /// For sums: its index in [`PlannedSum::edges`].
     pub(crate) slot: usize,
+    pub(crate) length_ms: Option<i64>,
 }
 
 /// An attribute to be summed, and over which windows.
@@ -87,11 +90,9 @@ pub(crate) struct PlannedSum {
 /// A compiled aggregate; `sum` is an index in [`Plan::sums`].
 #[derive(Clone, Debug)]
 pub(crate) enum PlannedAggregate {
-    Count,
+    OfSpan(OfSpan),
     CountBy { path: Path, cap: usize },
-    Sum { sum: usize },
-    Mean { sum: usize },
-    WeightedMean { sum: usize, weights: Vec<(Arc<str>, f64)> },
+    Sums { sum: usize, finish: Finish, weights: Option<Vec<(String, f64)>> },
     Distinct { path: Path, cap: usize },
     Last { k: usize, path: Path },
     Actions { select: Vec<Select>, limit: usize },
@@ -105,9 +106,7 @@ impl Planned {
     /// The index of the attribute it sums, if it does.
     pub(crate) fn sum(&self) -> Option<usize> {
         match &self.aggregate {
-            PlannedAggregate::Sum { sum }
-            | PlannedAggregate::Mean { sum }
-            | PlannedAggregate::WeightedMean { sum, .. } => Some(*sum),
+            PlannedAggregate::Sums { sum, .. } => Some(*sum),
             _ => None,
         }
     }
@@ -149,46 +148,36 @@ impl Plan {
 
     fn planned(&mut self, feature: &Feature) -> Result<Planned, QueryError> {
         let aggregate = self.aggregate(feature)?;
-        let verbs = match &aggregate {
-            PlannedAggregate::WeightedMean { weights, .. } => {
-                Some(weights.iter().map(|(verb, _)| verb.clone()).collect())
-            }
-            _ => feature.verbs.as_ref().map(|verbs| verbs.iter().map(|verb| Arc::from(verb.as_str())).collect()),
-        };
         let mut windows: Vec<_> = feature.windows.clone();
         windows.sort();
         let windows = windows.into_iter().map(|window| PlannedWindow {
             label: Arc::from(window.to_string()),
             edge: window.plain_ms().and_then(|ms| self.windows_ms.binary_search(&ms).ok()).unwrap_or(0),
             slot: 0,
+            length_ms: window.length_ms(),
         });
         let (name, default) = (Arc::from(feature.name.as_str()), feature.default.clone());
+        let verbs = verbs(feature);
         Ok(Planned { name, verbs, windows: windows.collect(), aggregate, default })
     }
 
     fn aggregate(&mut self, feature: &Feature) -> Result<PlannedAggregate, QueryError> {
         let late = self.late.clone();
         let path = |path: &str| parse_own(feature, late.as_ref(), path);
+        let cap = feature.cap.or(feature.aggregate.default_cap()).unwrap_or(usize::MAX);
+        if let Some((of, finish)) = finish(feature) {
+            let weights = feature.aggregate.weights().map(<[_]>::to_vec);
+            return Ok(PlannedAggregate::Sums { sum: self.sum(feature, of)?, finish, weights });
+        }
         Ok(match &feature.aggregate {
-            Aggregate::Count => PlannedAggregate::Count,
-            Aggregate::CountBy { path: by } => {
-                PlannedAggregate::CountBy { path: path(by)?, cap: feature.cap.unwrap_or(1_000) }
-            }
-            Aggregate::DistinctCount { path: of } => {
-                PlannedAggregate::Distinct { path: path(of)?, cap: feature.cap.unwrap_or(10_000) }
-            }
-            Aggregate::Sum { path: of } => PlannedAggregate::Sum { sum: self.sum(feature, of)? },
-            Aggregate::Mean { path: of } => PlannedAggregate::Mean { sum: self.sum(feature, of)? },
-            Aggregate::WeightedMean { path: of, weights } => {
-                let weights = check_weights(feature, weights)?;
-                PlannedAggregate::WeightedMean { sum: self.sum(feature, of)?, weights }
-            }
-            Aggregate::Last { k: 0, .. } => return Err(invalid(feature, "asks for the last 0; ask for at least 1")),
+            Aggregate::CountBy { path: by } => PlannedAggregate::CountBy { path: path(by)?, cap },
+            Aggregate::DistinctCount { path: of } => PlannedAggregate::Distinct { path: path(of)?, cap },
             Aggregate::Last { k, path: of } => PlannedAggregate::Last { k: *k, path: path(of)? },
             Aggregate::Actions { select } => {
                 let select = parse_select(feature, select)?;
                 PlannedAggregate::Actions { select, limit: feature.limit.unwrap_or(100) }
             }
+            other => PlannedAggregate::OfSpan(OfSpan::of(other).unwrap_or(OfSpan::Count)),
         })
     }
 
@@ -216,11 +205,50 @@ impl Plan {
     }
 }
 
-/// Whether partial sums and plain sliding windows suffice.
+/// Whether partial sums, the places of windows and the newest actions suffice.
 fn is_plain(feature: &Feature) -> bool {
+    let listed = matches!(
+        &feature.aggregate,
+        Aggregate::CountBy { .. }
+            | Aggregate::DistinctCount { .. }
+            | Aggregate::Last { .. }
+            | Aggregate::Actions { .. }
+    );
     feature.filter.is_none()
         && feature.distinct_by.is_none()
         && feature.windows.iter().all(|window| window.plain_ms().is_some())
+        && (listed || OfSpan::of(&feature.aggregate).is_some() || finish(feature).is_some())
+}
+
+/// What partial sums give: the path, and what is made of its sum.
+pub(crate) fn finish(feature: &Feature) -> Option<(&str, Finish)> {
+    let (path, finish) = match &feature.aggregate {
+        Aggregate::Sum { path } => (path, Finish::Sum),
+        Aggregate::Mean { path } => (path, Finish::Mean),
+        Aggregate::WeightedMean { path, .. } => (path, Finish::WeightedMean),
+        Aggregate::Pool { path, pool } if !feature.normalize.is_some_and(Normalize::before) => {
+            let unit = feature.normalize.is_some_and(Normalize::after);
+            match pool {
+                Pool::Sum => (path, Finish::VecSum { unit }),
+                Pool::Mean => (path, Finish::VecMean { unit }),
+                Pool::WeightedMean { .. } => (path, Finish::VecWeightedMean { unit }),
+                Pool::Min | Pool::Max | Pool::DecayMean { .. } => return None,
+            }
+        }
+        _ => return None,
+    };
+    Some((path, finish))
+}
+
+/// The verbs of a feature, which weights name as well; in byte order, so that equal sets are equal.
+pub(crate) fn verbs(feature: &Feature) -> Option<Vec<Arc<str>>> {
+    let mut verbs: Vec<Arc<str>> = match feature.aggregate.weights() {
+        Some(weights) => weights.iter().map(|(verb, _)| Arc::from(verb.as_str())).collect(),
+        None => feature.verbs.as_ref()?.iter().map(|verb| Arc::from(verb.as_str())).collect(),
+    };
+    verbs.sort_unstable();
+    verbs.dedup();
+    Some(verbs)
 }
 
 /// The parts of actions to show.

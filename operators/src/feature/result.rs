@@ -53,6 +53,11 @@ impl FeatureResult {
         self.windows.last()
     }
 
+    /// Whether something that belongs to any of its values was left out.
+    pub fn is_truncated(&self) -> bool {
+        self.windows.iter().any(|window| window.truncated)
+    }
+
     /// The window with this label.
     pub fn window(&self, label: &str) -> Option<&WindowResult> {
         self.windows.iter().find(|window| &*window.label == label)

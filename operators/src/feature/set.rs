@@ -1,11 +1,13 @@
 //! Registered features of a store, prepared once and asked often.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nowfold_core::names::StoreName;
 use nowfold_core::query::QueryError;
 
+use super::cache::PlanCache;
 use super::define::Feature;
 use super::late::LateJoin;
 use super::plan::{Limits, Plan};
@@ -18,6 +20,7 @@ pub struct FeatureSet {
     limits: Limits,
     features: Vec<Feature>,
     plan: Plan,
+    others: Arc<PlanCache>,
 }
 
 /// Everything that is wrong with a list of features, one error each.
@@ -64,7 +67,7 @@ impl FeatureSet {
             max_future_skew: config.max_future_skew,
             late: None,
         };
-        Self { limits, features: Vec::new(), plan: Plan::default() }
+        Self { limits, features: Vec::new(), plan: Plan::default(), others: Arc::default() }
     }
 
     /// The store these features belong to.
@@ -96,11 +99,17 @@ impl FeatureSet {
         self.limits.retention.saturating_sub(self.limits.read_slack)
     }
 
-    /// Compiles some of the registered features together with others.
-    pub(crate) fn compile_also(&self, select: &[String], adhoc: &[Feature]) -> Result<Plan, FeatureErrors> {
+    /// Compiles some of the registered features together with others, unless that was done lately.
+    pub(crate) fn compile_also(&self, select: &[String], adhoc: &[Feature]) -> Result<Arc<Plan>, FeatureErrors> {
+        if let Some(plan) = self.others.get(select, adhoc) {
+            return Ok(plan);
+        }
         let selected: Result<Vec<_>, _> = select.iter().map(|name| self.feature(name)).collect();
         let selected = selected.map_err(|error| FeatureErrors(vec![error]))?;
-        Plan::compile(&self.limits, selected.into_iter().chain(adhoc)).map_err(FeatureErrors)
+        let plan = Plan::compile(&self.limits, selected.into_iter().chain(adhoc)).map_err(FeatureErrors)?;
+        let plan = Arc::new(plan);
+        self.others.put(select, adhoc, &plan);
+        Ok(plan)
     }
 
     /// Compiles one feature twice: as it is answered, and so that its single actions can be looked at.

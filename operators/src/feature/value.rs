@@ -35,9 +35,17 @@ pub enum FeatureValue {
     List(Vec<FeatureValue>),
     /// Counts by value.
     Map(CountMap),
+    /// Values with their counts, the most frequent first.
+    Ranked(Vec<(MapKey, u64)>),
+    /// One value for each value of another attribute.
+    Groups(GroupMap),
     /// Actions, newest first.
     Actions(Vec<ActionRow>),
 }
+
+/// One value for each value of another attribute, in order of the latter: null first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupMap(pub(crate) Vec<(MapKey, FeatureValue)>);
 
 /// Counts by value, in order of the values: null first, `other` last.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -95,6 +103,33 @@ impl CountMap {
     }
 
     /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl GroupMap {
+    /// The value of a group that is named by a text.
+    pub fn get(&self, group: &str) -> Option<&FeatureValue> {
+        self.iter().find(|(key, _)| matches!(key, MapKey::Text(text) if **text == *group)).map(|(_, value)| value)
+    }
+
+    /// Groups and their values.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&MapKey, &FeatureValue)> {
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+
+    /// The values, to be changed.
+    pub fn values_mut(&mut self) -> impl ExactSizeIterator<Item = &mut FeatureValue> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+
+    /// How many groups there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -180,6 +215,8 @@ impl Serialize for FeatureValue {
             Self::Vector(vector) => serializer.collect_seq(vector.iter()),
             Self::List(items) => serializer.collect_seq(items),
             Self::Map(map) => map.serialize(serializer),
+            Self::Ranked(values) => serializer.collect_seq(values.iter().map(|(key, n)| Ranked(key, *n))),
+            Self::Groups(groups) => serialize_by_key(serializer, &groups.0),
             Self::Actions(rows) => {
                 let mut list = serializer.serialize_seq(Some(rows.len()))?;
                 for row in rows {
@@ -194,19 +231,49 @@ impl Serialize for FeatureValue {
 impl Serialize for CountMap {
     /// An object by the values as text, `null` and `other`. A text that reads like another key is given in quotes.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let names: Vec<_> = self.0.iter().map(|(key, _)| key.to_string()).collect();
-        let mut uses = HashMap::new();
-        names.iter().for_each(|name| *uses.entry(name.as_str()).or_insert(0) += 1);
-        let mut map = serializer.serialize_map(Some(self.len()))?;
-        for ((key, n), name) in self.iter().zip(&names) {
-            match key {
-                MapKey::Text(_) if uses.get(name.as_str()).is_some_and(|uses| *uses > 1) => {
-                    map.serialize_entry(&format!("{name:?}"), &n)?;
-                }
-                _ => map.serialize_entry(name, &n)?,
+        serialize_by_key(serializer, &self.0)
+    }
+}
+
+fn serialize_by_key<S: Serializer, V: Serialize>(serializer: S, entries: &[(MapKey, V)]) -> Result<S::Ok, S::Error> {
+    let names: Vec<_> = entries.iter().map(|(key, _)| key.to_string()).collect();
+    let mut uses = HashMap::new();
+    names.iter().for_each(|name| *uses.entry(name.as_str()).or_insert(0) += 1);
+    let mut map = serializer.serialize_map(Some(entries.len()))?;
+    for ((key, value), name) in entries.iter().zip(&names) {
+        match key {
+            MapKey::Text(_) if uses.get(name.as_str()).is_some_and(|uses| *uses > 1) => {
+                map.serialize_entry(&format!("{name:?}"), value)?;
             }
+            _ => map.serialize_entry(name, value)?,
         }
+    }
+    map.end()
+}
+
+/// A value and its count.
+struct Ranked<'a>(&'a MapKey, u64);
+
+impl Serialize for Ranked<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("value", self.0)?;
+        map.serialize_entry("count", &self.1)?;
         map.end()
+    }
+}
+
+impl Serialize for MapKey {
+    /// The value itself; `other` as that text.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Int(value) => serializer.serialize_i64(*value),
+            Self::Float(value) => serializer.serialize_f64(*value),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Other => serializer.serialize_str("other"),
+        }
     }
 }
 

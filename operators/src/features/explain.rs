@@ -86,7 +86,8 @@ impl<'a> ExplainQuery<'a> {
         let put = ask.put(&self.actor, |chains, log_floor| {
             chains.explain(&self.actor, (&plan, &rows), (as_of, log_floor), self.limit)
         });
-        let (evaluated, events, envelope) = put?;
+        let (evaluated, events, asked) = put?;
+        let envelope = ask.envelope(&asked, as_of, &evaluated);
         let result = evaluated.features.into_iter().next();
         let result =
             result.ok_or_else(|| QueryError::Invalid { cause: "there is no feature to explain".to_owned() })?;

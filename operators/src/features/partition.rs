@@ -11,7 +11,7 @@ use super::Features;
 use super::query::Options;
 use crate::answer::{Answer, Envelope};
 use crate::chain::EventChains;
-use crate::feature::{Evaluated, FeatureSet, Plan};
+use crate::feature::{Evaluated, FeatureResult, FeatureSet, Plan};
 use crate::position::Position;
 
 /// One wait for `at_least`.
@@ -25,23 +25,52 @@ pub(super) struct Ask<'a> {
     as_of: Timestamp,
 }
 
+/// The partition that was asked, and how far it was just before.
+#[derive(Debug)]
+pub(super) struct Asked {
+    partition: TopicPartition,
+    progress: Progress,
+}
+
 impl<'a> Ask<'a> {
     /// Fixes the instant.
     pub(super) fn new(features: &'a Features, set: &FeatureSet, options: &'a Options) -> Result<Self, QueryError> {
-        let now = features.clock.now();
-        let as_of = options.as_of.unwrap_or(now);
+        let as_of = options.as_of.unwrap_or_else(|| features.clock.now());
+        let ask = Self { features, options, as_of };
+        ask.check_instant(set, as_of)?;
+        Ok(ask)
+    }
+
+    /// Refuses what lies too far ahead of now.
+    pub(super) fn check_instant(&self, set: &FeatureSet, as_of: Timestamp) -> Result<(), QueryError> {
+        let now = self.features.clock.now();
         if as_of > now.plus(set.max_future_skew()) {
             return Err(QueryError::AsOfInFuture { as_of, now });
         }
-        Ok(Self { features, options, as_of })
+        Ok(())
     }
 
     /// Answers for one actor.
     pub(super) fn answer(&self, actor: &Arc<str>, plan: &Plan) -> Result<Answer, QueryError> {
-        let evaluate = |chains: &EventChains, floor| (chains.evaluate(actor, plan, self.as_of, floor), ());
-        let (evaluated, (), envelope) = self.put(actor, evaluate)?;
-        let store = self.features.store.clone();
-        Ok(Answer { store, actor: actor.clone(), features: evaluated.features, envelope })
+        let mut answers = self.timeline(actor, plan, &[self.as_of])?;
+        answers.pop().ok_or_else(|| QueryError::Invalid { cause: "the question has no instant".to_owned() })
+    }
+
+    /// Answers for one actor as of several instants, all at one moment of the partition.
+    pub(super) fn timeline(
+        &self,
+        actor: &Arc<str>,
+        plan: &Plan,
+        instants: &[Timestamp],
+    ) -> Result<Vec<Answer>, QueryError> {
+        let evaluate = |chains: &EventChains, floor| (chains.evaluate(actor, plan, instants, floor), ());
+        let (evaluated, (), asked) = self.put(actor, evaluate)?;
+        let answers = evaluated.into_iter().zip(instants).map(|(evaluated, as_of)| {
+            let envelope = self.envelope(&asked, *as_of, &evaluated);
+            let (store, features) = (self.features.store.clone(), evaluated.features);
+            Answer { store, actor: actor.clone(), features, scores: Vec::new(), envelope }
+        });
+        Ok(answers.collect())
     }
 
     /// The instant of the question.
@@ -50,11 +79,11 @@ impl<'a> Ask<'a> {
     }
 
     /// Puts a question to the partition of an actor. `evaluate` gets the time up to which the log may be missing.
-    pub(super) fn put<R>(
+    pub(super) fn put<E, R>(
         &self,
         actor: &str,
-        evaluate: impl FnOnce(&EventChains, Timestamp) -> (Evaluated, R),
-    ) -> Result<(Evaluated, R, Envelope), QueryError> {
+        evaluate: impl FnOnce(&EventChains, Timestamp) -> (E, R),
+    ) -> Result<(E, R, Asked), QueryError> {
         let features = self.features;
         let (partition, handle) = features.hub.owner_of(features.store.as_str(), actor.as_bytes())?;
         let chains = handle.reader.clone().downcast::<EventChains>().map_err(|_| features.not_of_actions())?;
@@ -65,25 +94,26 @@ impl<'a> Ask<'a> {
         let progress = handle.progress.get();
         let (evaluated, more) = evaluate(&chains, progress.log_floor);
         self.check_ready(&partition, &progress)?;
-        let envelope = self.envelope(partition, &progress, &evaluated);
-        Ok((evaluated, more, envelope))
+        Ok((evaluated, more, Asked { partition, progress }))
     }
 
-    fn envelope(&self, partition: TopicPartition, progress: &Progress, evaluated: &Evaluated) -> Envelope {
+    /// What an answer says of itself.
+    pub(super) fn envelope(&self, asked: &Asked, as_of: Timestamp, evaluated: &Evaluated) -> Envelope {
+        let Asked { partition, progress } = asked;
         let now = self.features.clock.now();
         let source_lag_ms = self.features.hub.source_lag_ms(now);
         let restoring = progress.readiness != Readiness::Running;
         let applied = applied(progress, evaluated.mark.applied);
         Envelope {
-            as_of: self.as_of,
+            as_of,
             found: evaluated.found,
             complete: evaluated.complete,
-            truncated: evaluated.truncated,
+            truncated: evaluated.truncated || evaluated.features.iter().any(FeatureResult::is_truncated),
             stale: restoring || progress.is_stale(now) || source_lag_ms.is_none(),
             lag_ms: progress.lag_ms(now),
             source_lag_ms,
             owner: self.features.owner.clone(),
-            position: applied.map_or_else(Position::new, |offset| Position::new().with(partition, offset)),
+            position: applied.map_or_else(Position::new, |offset| Position::new().with(partition.clone(), offset)),
             took_us: None,
         }
     }

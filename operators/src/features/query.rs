@@ -8,6 +8,7 @@ use nowfold_core::time::Timestamp;
 
 use super::Features;
 use super::partition::Ask;
+use super::score::{Metric, Scoring};
 use crate::answer::{ActionsAnswer, Answer};
 use crate::feature::{Feature, FeatureResult, FeatureSet, FeatureValue, Plan, feature};
 use crate::position::Position;
@@ -28,6 +29,7 @@ pub struct FeatureQuery<'a> {
     features: &'a Features,
     actor: Arc<str>,
     what: What,
+    scorings: Vec<Scoring>,
     options: Options,
 }
 
@@ -67,7 +69,8 @@ impl What {
         if self.select.is_empty() && self.adhoc.is_empty() {
             return Ok(ask(set.plan()));
         }
-        Ok(ask(&set.compile_also(&self.select, &self.adhoc)?))
+        let plan = set.compile_also(&self.select, &self.adhoc)?;
+        Ok(ask(&plan))
     }
 }
 
@@ -123,11 +126,26 @@ pub(super) use options;
 
 impl<'a> FeatureQuery<'a> {
     pub(super) fn new(features: &'a Features, actor: &str) -> Self {
-        Self { features, actor: Arc::from(actor), what: What::default(), options: Options::default() }
+        let (actor, what, options) = (Arc::from(actor), What::default(), Options::default());
+        Self { features, actor, what, scorings: Vec::new(), options }
     }
 
     feature_options!();
     options!();
+
+    /// Also scores vectors against the pooled vector of a feature that is asked for, in every one of its windows; see
+    /// [`Answer::scores`].
+    ///
+    /// The scores are computed in f64, element by element in order, from the f32 of the feature's value.
+    pub fn score(
+        mut self,
+        feature: impl Into<String>,
+        metric: Metric,
+        candidates: impl IntoIterator<Item = Vec<f32>>,
+    ) -> Self {
+        self.scorings.push(Scoring::new(feature.into(), metric, candidates.into_iter().collect()));
+        self
+    }
 
     /// Asks.
     ///
@@ -136,8 +154,31 @@ impl<'a> FeatureQuery<'a> {
     pub fn get(self) -> Result<Answer, QueryError> {
         let set = self.features.registered()?;
         let ask = Ask::new(self.features, &set, &self.options)?;
-        self.what.with_plan(&set, |plan| ask.answer(&self.actor, plan))?
+        let answer = self.what.with_plan(&set, |plan| ask.answer(&self.actor, plan))??;
+        scored(&self.scorings, answer)
     }
+
+    /// Asks as of several instants, in their order, all at one moment of the store: each answer is the one that
+    /// [`as_of`](Self::as_of) would give then. For charts and training sets.
+    ///
+    /// # Errors
+    /// [`QueryError`]; each says what to do.
+    pub fn timeline(self, instants: impl IntoIterator<Item = Timestamp>) -> Result<Vec<Answer>, QueryError> {
+        let instants: Vec<_> = instants.into_iter().collect();
+        let set = self.features.registered()?;
+        let ask = Ask::new(self.features, &set, &self.options)?;
+        instants.iter().try_for_each(|instant| ask.check_instant(&set, *instant))?;
+        let answers = self.what.with_plan(&set, |plan| ask.timeline(&self.actor, plan, &instants))??;
+        answers.into_iter().map(|answer| scored(&self.scorings, answer)).collect()
+    }
+}
+
+fn scored(scorings: &[Scoring], mut answer: Answer) -> Result<Answer, QueryError> {
+    for scoring in scorings {
+        let scores = scoring.scores(answer.feature(&scoring.feature)?)?;
+        answer.scores.push(scores);
+    }
+    Ok(answer)
 }
 
 impl<'a> BatchQuery<'a> {
@@ -210,7 +251,7 @@ impl<'a> ActionsQuery<'a> {
 
 /// The answer of the one feature `actions`.
 fn actions_of(answer: Answer) -> ActionsAnswer {
-    let Answer { store, actor, features, mut envelope } = answer;
+    let Answer { store, actor, features, mut envelope, .. } = answer;
     let window = features.into_iter().flat_map(|FeatureResult { windows, .. }| windows).next();
     let (matched, value) = window.map_or((0, FeatureValue::None), |window| (window.matched, window.value));
     let actions = if let FeatureValue::Actions(rows) = value { rows } else { Vec::new() };

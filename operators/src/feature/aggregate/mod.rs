@@ -3,6 +3,7 @@
 mod count_by;
 mod distinct;
 mod newest;
+mod spans;
 mod sums;
 
 use std::ops::ControlFlow;
@@ -11,7 +12,6 @@ use super::path::Resolved;
 use super::plan::{Planned, PlannedAggregate};
 use super::result::WindowResult;
 use super::scan::Scan;
-use super::value::FeatureValue;
 use crate::chain::{ColumnSum, Key, Names, Row, Span};
 
 use self::count_by::CountBy;
@@ -22,7 +22,8 @@ use self::sums::Sums;
 pub(crate) use self::count_by::capped;
 pub(crate) use self::distinct::Values;
 pub(crate) use self::newest::Event;
-pub(crate) use self::sums::{Finished, Total};
+pub(crate) use self::spans::OfSpan;
+pub(crate) use self::sums::{Finish, Finished, Total, finite, norm, vector};
 
 /// One feature being computed.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(crate) struct Running<'a> {
 
 #[derive(Debug)]
 enum Kind<'a> {
-    Count,
+    OfSpan(OfSpan),
     Sums(Sums),
     CountBy(CountBy<'a>),
     Distinct(Distinct<'a>),
@@ -57,10 +58,8 @@ impl<'a> Running<'a> {
         let n_windows = planned.windows.len();
         let bounds = || planned.windows.iter().filter_map(|window| bounds.get(window.edge).copied()).collect();
         let kind = match &planned.aggregate {
-            PlannedAggregate::Count => Kind::Count,
-            PlannedAggregate::Sum { .. } | PlannedAggregate::Mean { .. } | PlannedAggregate::WeightedMean { .. } => {
-                Kind::Sums(Sums::new(n_windows))
-            }
+            PlannedAggregate::OfSpan(kind) => Kind::OfSpan(*kind),
+            PlannedAggregate::Sums { .. } => Kind::Sums(Sums::new(n_windows)),
             PlannedAggregate::CountBy { path, cap } => Kind::CountBy(CountBy::new(path.resolve(names), *cap, bounds())),
             PlannedAggregate::Distinct { path, cap } => {
                 Kind::Distinct(Distinct::new(path.resolve(names), *cap, bounds()))
@@ -85,7 +84,7 @@ impl<'a> Running<'a> {
             Kind::Sums(kind) => kind.chain(self.planned, scan.verb, sums),
             Kind::CountBy(kind) if kind.is_by_verb() => kind.chain(scan.verb, spans()),
             Kind::Distinct(kind) if kind.is_of_verb() => kind.chain(scan.verb, spans()),
-            Kind::Count | Kind::CountBy(_) | Kind::Distinct(_) | Kind::Newest(_) => {}
+            Kind::OfSpan(_) | Kind::CountBy(_) | Kind::Distinct(_) | Kind::Newest(_) => {}
         }
     }
 
@@ -100,11 +99,14 @@ impl<'a> Running<'a> {
     }
 
     /// The results, one for each window.
-    pub(crate) fn finish(self, names: &Names) -> Vec<WindowResult> {
+    pub(crate) fn finish(self, names: &Names, as_of: i64) -> Vec<WindowResult> {
         let windows = self.planned.windows.iter().zip(&self.matched);
         let mut results: Vec<_> = match self.kind {
-            Kind::Count => windows
-                .map(|(window, span)| WindowResult::new(&window.label, FeatureValue::Count(span.n), *span, 0, span.n))
+            Kind::OfSpan(kind) => windows
+                .map(|(window, span)| {
+                    let value = kind.value(*span, as_of, window.length_ms);
+                    WindowResult::new(&window.label, value, *span, 0, span.n)
+                })
                 .collect(),
             Kind::Sums(kind) => kind.finish(self.planned, &self.matched),
             Kind::CountBy(kind) => kind.finish(self.planned, &self.matched),

@@ -7,6 +7,24 @@ use super::super::result::WindowResult;
 use super::super::value::FeatureValue;
 use crate::chain::{ColumnSum, Span};
 
+/// What is made of a sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    Sum,
+    Mean,
+    WeightedMean,
+    /// Vectors only; `unit`: at length 1.
+    VecSum {
+        unit: bool,
+    },
+    VecMean {
+        unit: bool,
+    },
+    VecWeightedMean {
+        unit: bool,
+    },
+}
+
 /// A value, the actions it rests on, and its error bound.
 pub(crate) type Finished = (FeatureValue, Span, f64);
 
@@ -30,7 +48,7 @@ impl Sums {
     /// Adds a verb's sums.
     pub(crate) fn chain(&mut self, planned: &Planned, verb: &str, sums: &[ColumnSum]) {
         let weight = match &planned.aggregate {
-            PlannedAggregate::WeightedMean { weights, .. } => weights.iter().find(|(other, _)| **other == *verb),
+            PlannedAggregate::Sums { weights: Some(weights), .. } => weights.iter().find(|(other, _)| *other == verb),
             _ => None,
         };
         for (total, window) in self.0.iter_mut().zip(&planned.windows) {
@@ -43,13 +61,13 @@ impl Sums {
     }
 
     pub(crate) fn finish(self, planned: &Planned, matched: &[Span]) -> Vec<WindowResult> {
+        let finish = match &planned.aggregate {
+            PlannedAggregate::Sums { finish, .. } => *finish,
+            _ => Finish::Sum,
+        };
         let windows = planned.windows.iter().zip(matched);
         let results = windows.zip(self.0).map(|((window, matched), total)| {
-            let (value, used, error_bound) = match &planned.aggregate {
-                PlannedAggregate::Sum { .. } => total.sum(),
-                PlannedAggregate::WeightedMean { .. } => total.weighted_mean(),
-                _ => total.mean(),
-            };
+            let (value, used, error_bound) = total.finish(finish);
             let missing = matched.n - used.n;
             WindowResult { error_bound, ..WindowResult::new(&window.label, value, used, missing, matched.n) }
         });
@@ -71,17 +89,23 @@ impl Total {
         self.vector_weights += weight.abs() * count(sum.vectors);
     }
 
-    pub(crate) fn weighted_mean(self) -> Finished {
-        if self.sum.vectors.n > 0 {
-            (vector(&self.sum.vector, self.vector_weights), self.sum.vectors, 0.0)
-        } else {
-            (finite(self.sum.floats / self.number_weights), self.sum.numbers, 0.0)
+    pub(crate) fn finish(self, finish: Finish) -> Finished {
+        let n = count(self.sum.vectors);
+        match finish {
+            Finish::Sum => self.sum(),
+            Finish::Mean if n > 0.0 => self.pooled(n, false),
+            Finish::Mean => (finite(number(&self.sum) / count(self.sum.numbers)), self.sum.numbers, 0.0),
+            Finish::WeightedMean if n > 0.0 => self.pooled(self.vector_weights, false),
+            Finish::WeightedMean => (finite(self.sum.floats / self.number_weights), self.sum.numbers, 0.0),
+            Finish::VecSum { unit } => self.pooled(1.0, unit),
+            Finish::VecMean { unit } => self.pooled(n, unit),
+            Finish::VecWeightedMean { unit } => self.pooled(self.vector_weights, unit),
         }
     }
 
     /// The sum of the numbers: exact when all are whole, f64 otherwise. Whole numbers beyond i64 become an f64 with
     /// its error bound.
-    pub(crate) fn sum(self) -> Finished {
+    fn sum(&self) -> Finished {
         let sum = &self.sum;
         let (value, error_bound) = match i64::try_from(sum.ints) {
             Ok(ints) if sum.n_floats == 0 => (FeatureValue::Int(ints), 0.0),
@@ -91,18 +115,13 @@ impl Total {
         (value, sum.numbers, error_bound)
     }
 
-    pub(crate) fn mean(self) -> Finished {
-        let sum = &self.sum;
-        if sum.vectors.n > 0 {
-            (vector(&sum.vector, count(sum.vectors)), sum.vectors, 0.0)
-        } else {
-            (finite(number(sum) / count(sum.numbers)), sum.numbers, 0.0)
-        }
+    fn pooled(&self, divisor: f64, unit: bool) -> Finished {
+        (vector(&self.sum.vector, divisor, unit), self.sum.vectors, 0.0)
     }
 }
 
 /// The sum of all numbers of a column.
-pub(crate) fn number(sum: &ColumnSum) -> f64 {
+fn number(sum: &ColumnSum) -> f64 {
     sum.floats + sum.ints as f64
 }
 
@@ -115,8 +134,24 @@ pub(crate) fn finite(value: f64) -> FeatureValue {
     if value.is_finite() { FeatureValue::Float(value) } else { FeatureValue::None }
 }
 
-pub(crate) fn vector(sum: &[f64], divisor: f64) -> FeatureValue {
+/// A sum of vectors divided, and then given the length 1 if `unit`. None without elements, for a division by zero, for
+/// what has left the range of f32, and for the direction of zeros.
+pub(crate) fn vector(sum: &[f64], divisor: f64, unit: bool) -> FeatureValue {
+    let mut values: Vec<f64> = sum.iter().map(|x| x / divisor).collect();
+    if unit {
+        let length = norm(values.iter().copied());
+        values.iter_mut().for_each(|x| *x /= length);
+    }
     #[expect(clippy::cast_possible_truncation, reason = "vectors are computed in f64 and given as f32")]
-    let values: Arc<[f32]> = sum.iter().map(|x| (x / divisor) as f32).collect();
-    if values.iter().all(|x| x.is_finite()) { FeatureValue::Vector(values) } else { FeatureValue::None }
+    let values: Arc<[f32]> = values.into_iter().map(|x| x as f32).collect();
+    if !values.is_empty() && values.iter().all(|x| x.is_finite()) {
+        FeatureValue::Vector(values)
+    } else {
+        FeatureValue::None
+    }
+}
+
+/// The length (L2) of a vector, summed in order of its elements.
+pub(crate) fn norm(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|x| x * x).sum::<f64>().sqrt()
 }

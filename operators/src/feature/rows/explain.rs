@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use nowfold_core::time::Timestamp;
 
+use super::super::kind::Aggregate;
 use super::super::value::{ActionRow, FeatureValue};
 use super::super::window::{Bounds, Window};
 use super::gather::{Hit, Lane, Lanes};
 use super::input::{Input, Part, Values};
-use super::plan::{Group, PlannedPath, PlannedRows, RowKind};
+use super::listed;
+use super::plan::{Group, PlannedPath, PlannedRows, PlannedWindow};
 use super::{Question, RowsPlan, parts, span};
 use crate::chain::Span;
 use crate::feature::filter::Test;
@@ -40,6 +42,13 @@ struct Found<'a> {
     reason: &'static str,
 }
 
+/// Which actions of a window are taken.
+#[derive(Clone, Copy, Debug)]
+enum Chosen {
+    Newest(usize),
+    Oldest(usize),
+}
+
 impl RowsPlan {
     /// The windows of the plan's first feature, at most `limit` actions of each kind.
     pub(crate) fn explain(&self, question: Question<'_>, limit: usize) -> Vec<WindowEvents> {
@@ -53,12 +62,14 @@ impl Group {
         let (lanes, extents) = self.read(question, test.as_ref());
         let Some(feature) = self.features.first() else { return Vec::new() };
         let values = feature.values(question, &lanes);
-        let windows = feature.windows.iter().filter_map(|(at, _)| Some((extents.get(*at)?, self.windows.get(*at)?)));
-        let windows = windows.map(|(extent, window)| {
+        let windows = feature.windows.iter();
+        let windows =
+            windows.filter_map(|planned| Some((planned, extents.get(planned.at)?, self.windows.get(planned.at)?)));
+        let windows = windows.map(|(planned, extent, window)| {
             let input = feature.input(question, parts(&lanes, extent), &values);
             let mut found = self.others(question, window, test.as_ref(), limit);
-            let used = feature.used(&input, limit);
-            found.extend(feature.unused(&input, &used, limit));
+            let used = feature.used(&input, planned, limit);
+            found.extend(feature.unused(&input, planned, &used, limit));
             found.sort_unstable_by_key(|found| Reverse(found.hit.order()));
             let truncated = found.len() >= limit;
             found.truncate(limit);
@@ -109,10 +120,15 @@ impl Group {
 
 impl PlannedRows {
     /// Actions that contribute, newest first.
-    fn used<'a>(&self, input: &Input<'_, 'a>, limit: usize) -> Vec<(&'a str, Hit<'a>)> {
-        let contributes = |verb, hit: &Hit<'a>| self.contributes(input, verb, hit);
-        match self.kind.newest() {
-            Some(k) => super::newest::newest(input, k.min(limit), contributes).actions,
+    fn used<'a>(&self, input: &Input<'_, 'a>, window: &PlannedWindow, limit: usize) -> Vec<(&'a str, Hit<'a>)> {
+        let contributes = |verb, hit: &Hit<'a>| self.contributes(input, window, verb, hit);
+        match self.chosen() {
+            Some(Chosen::Newest(k)) => listed::newest(input, k.min(limit), contributes).actions,
+            Some(Chosen::Oldest(k)) => {
+                let mut oldest = listed::oldest(input, k.min(limit), contributes).actions;
+                oldest.reverse();
+                oldest
+            }
             None => {
                 let looked_at = input.newest_first().take(limit.saturating_mul(LOOKED_AT));
                 looked_at.filter(|(verb, hit)| contributes(verb, hit)).take(limit).collect()
@@ -121,7 +137,13 @@ impl PlannedRows {
     }
 
     /// Actions of the window that do not contribute.
-    fn unused<'a>(&self, input: &Input<'_, 'a>, used: &[(&'a str, Hit<'a>)], limit: usize) -> Vec<Found<'a>> {
+    fn unused<'a>(
+        &self,
+        input: &Input<'_, 'a>,
+        window: &PlannedWindow,
+        used: &[(&'a str, Hit<'a>)],
+        limit: usize,
+    ) -> Vec<Found<'a>> {
         let mut used = used.iter().map(|(_, hit)| hit.order()).peekable();
         let mut found = Vec::new();
         for (verb, hit) in input.newest_first().take(limit.saturating_mul(LOOKED_AT)) {
@@ -131,17 +153,19 @@ impl PlannedRows {
             if used.next_if_eq(&hit.order()).is_some() {
                 continue;
             }
-            match (self.contributes(input, verb, &hit), self.kind.newest()) {
-                (false, _) => found.push(Found { verb, hit, reason: "missing_attribute" }),
-                (true, Some(_)) => found.push(Found { verb, hit, reason: "not_among_newest" }),
-                (true, None) => {}
-            }
+            let reason = match (self.contributes(input, window, verb, &hit), self.chosen()) {
+                (false, _) => "missing_attribute",
+                (true, Some(Chosen::Newest(_))) => "not_among_newest",
+                (true, Some(Chosen::Oldest(_))) => "not_among_oldest",
+                (true, None) => continue,
+            };
+            found.push(Found { verb, hit, reason });
         }
         found
     }
 
     /// Whether the aggregate uses the action when it is given it alone.
-    fn contributes<'a>(&self, input: &Input<'_, 'a>, verb: &'a str, hit: &Hit<'a>) -> bool {
+    fn contributes<'a>(&self, input: &Input<'_, 'a>, window: &PlannedWindow, verb: &'a str, hit: &Hit<'a>) -> bool {
         let alone = Input {
             parts: vec![Part { verb, hits: std::slice::from_ref(hit) }],
             matched: Span { n: 1, oldest: hit.t, newest: hit.t },
@@ -150,7 +174,19 @@ impl PlannedRows {
             values: input.values,
             by: input.by,
         };
-        self.kind.outcome(&alone).used.n > 0
+        self.outcome(&alone, window).used.n > 0
+    }
+
+    /// Which actions it takes, where it does not take all.
+    fn chosen(&self) -> Option<Chosen> {
+        match &self.aggregate {
+            Aggregate::Last { k, .. } => Some(Chosen::Newest(*k)),
+            Aggregate::LastValue { .. } => Some(Chosen::Newest(1)),
+            Aggregate::Actions { .. } => Some(Chosen::Newest(self.limit)),
+            Aggregate::First { k, .. } => Some(Chosen::Oldest(*k)),
+            Aggregate::FirstValue { .. } => Some(Chosen::Oldest(1)),
+            _ => None,
+        }
     }
 
     fn input<'s, 'a>(&self, question: Question<'a>, parts: Vec<Part<'s, 'a>>, values: &'s Values<'a>) -> Input<'s, 'a> {
@@ -172,17 +208,6 @@ impl PlannedRows {
             event_id: Arc::from(hit.row.id()),
             sequence: hit.row.sequence(),
             selected: path.map(|path| (Arc::from(path), FeatureValue::of_found(value))).into_iter().collect(),
-        }
-    }
-}
-
-impl RowKind {
-    /// How many of the newest it takes, where it does not take all.
-    fn newest(&self) -> Option<usize> {
-        match self {
-            Self::Last { k } => Some(*k),
-            Self::Actions { limit, .. } => Some(*limit),
-            _ => None,
         }
     }
 }

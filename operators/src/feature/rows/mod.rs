@@ -3,29 +3,42 @@
 //! Actions are read once for all features with the same verbs and filter, newest first and only as far as their windows
 //! reach. Each window is then a range of them in each verb.
 
+mod by;
+mod decay;
+mod dispersion;
 mod distinct;
 mod explain;
 mod extent;
 mod fold;
+mod frequency;
 mod gather;
-mod groups;
 mod input;
-mod newest;
+mod listed;
+mod numbers;
+mod outcome;
 mod plan;
+mod pool;
+mod quantile;
+mod sessions;
+mod spread;
 mod totals;
 
+use std::sync::Arc;
+
 use super::filter::Test;
+use super::late::LateJoin;
 use super::path::Resolved;
 use super::result::{FeatureResult, WindowResult};
-use super::value::FeatureValue;
 use crate::chain::{Span, View};
 
 use self::extent::Extent;
 use self::gather::{Lane, Lanes};
-use self::input::{Input, Outcome, Part, Values};
-use self::plan::{Group, PlannedPath, PlannedRows, RowKind};
+use self::input::{Part, Values};
+use self::plan::{Group, PlannedPath, PlannedRows};
 
 pub(crate) use self::explain::WindowEvents;
+pub(crate) use self::gather::Hit;
+pub(crate) use self::input::{Input, Outcome};
 pub(crate) use self::plan::RowsPlan;
 
 /// What an evaluation is about.
@@ -38,7 +51,7 @@ pub(crate) struct Question<'a> {
     pub(crate) floor: i64,
     /// Events at or before this time may be missing: they are invisible, or were cut.
     pub(crate) reach: i64,
-    pub(crate) late: Option<&'a super::late::LateJoin>,
+    pub(crate) late: Option<&'a LateJoin>,
 }
 
 impl RowsPlan {
@@ -81,16 +94,22 @@ impl PlannedRows {
         let names = question.view.names;
         let values = self.values(question, lanes);
         let by = self.by.as_ref().map(|path| path.resolve(names));
-        let windows = self.windows.iter().filter_map(|(at, label)| Some((extents.get(*at)?, label)));
-        let windows = windows.map(|(extent, label)| {
-            let parts = parts(lanes, extent);
-            let matched = span(&parts);
-            let input = Input { parts, matched, as_of: question.as_of, names, values: &values, by };
-            let outcome = self.kind.outcome(&input);
-            self.result(outcome, label, matched, extent.open)
-        });
+        let windows = self.windows.iter().filter_map(|window| Some((extents.get(window.at)?, window)));
+        let windows: Vec<_> = windows
+            .map(|(extent, window)| {
+                let parts = parts(lanes, extent);
+                let (matched, as_of) = (span(&parts), question.as_of);
+                let input = Input { parts, matched, as_of, names, values: &values, by };
+                let outcome = self.outcome(&input, window);
+                self.result(outcome, &window.label, matched, extent.open)
+            })
+            .collect();
         let late_joined = matches!(self.of, PlannedPath::Late(_));
-        FeatureResult { name: self.name.clone(), windows: windows.collect(), late_joined }
+        FeatureResult {
+            name: self.name.clone(),
+            windows: sessions::trend(&self.aggregate, windows, self.default.as_ref()),
+            late_joined,
+        }
     }
 
     /// Where the values are that it looks at.
@@ -105,26 +124,11 @@ impl PlannedRows {
         }
     }
 
-    fn result(&self, outcome: Outcome, label: &std::sync::Arc<str>, matched: Span, open: Option<bool>) -> WindowResult {
+    fn result(&self, outcome: Outcome, label: &Arc<str>, matched: Span, open: Option<bool>) -> WindowResult {
         let Outcome { value, used, missing, error_bound, truncated } = outcome;
         let value = value.or_default(self.default.as_ref());
         let result = WindowResult::new(label, value, used, missing, matched.n);
         WindowResult { error_bound, truncated, open, ..result }
-    }
-}
-
-impl RowKind {
-    fn outcome(&self, input: &Input<'_, '_>) -> Outcome {
-        match self {
-            Self::Count => Outcome::new(FeatureValue::Count(input.matched.n), input.matched, input.matched),
-            Self::CountBy { cap } => groups::count_by(input, *cap),
-            Self::Sum => totals::sum(input),
-            Self::Mean => totals::mean(input),
-            Self::WeightedMean { weights } => totals::weighted_mean(input, weights),
-            Self::Distinct { cap } => distinct::distinct_count(input, *cap),
-            Self::Last { k } => newest::last(input, *k),
-            Self::Actions { select, limit } => newest::actions(input, select, *limit),
-        }
     }
 }
 
@@ -138,8 +142,7 @@ fn parts<'s, 'a>(lanes: &'s Lanes<'a, '_>, extent: &Extent) -> Vec<Part<'s, 'a>>
 fn span(parts: &[Part<'_, '_>]) -> Span {
     let mut span = Span::default();
     for part in parts {
-        let (newest, oldest) = (part.hits.first(), part.hits.last());
-        if let (Some(newest), Some(oldest)) = (newest, oldest) {
+        if let (Some(newest), Some(oldest)) = (part.hits.first(), part.hits.last()) {
             span.merge(Span { n: part.hits.len() as u64, oldest: oldest.t, newest: newest.t });
         }
     }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use nowfold_core::query::QueryError;
 
-use super::super::check::{check_weights, invalid, parse_attribute, parse_own, refuse_late};
-use super::super::define::{Aggregate, Feature};
+use super::super::check::{invalid, parse_attribute, parse_own, refuse_late};
+use super::super::define::Feature;
 use super::super::filter::Filter;
+use super::super::kind::{Aggregate, Normalize, Of};
 use super::super::late::LateJoin;
 use super::super::path::{Path, Select};
-use super::super::plan::parse_select;
+use super::super::plan::{parse_select, verbs};
 use super::super::value::FeatureValue;
 use super::super::window::Window;
 use crate::chain::Side;
@@ -24,6 +25,7 @@ pub(crate) struct RowsPlan {
 /// Features that look at the same actions.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
+    /// In byte order; `None` is any.
     verbs: Option<Vec<Arc<str>>>,
     pub(crate) filter: Option<Filter>,
     /// All windows of its features, each once.
@@ -37,12 +39,27 @@ pub(crate) struct PlannedRows {
     /// Its number among all features that look at single actions.
     pub(crate) number: usize,
     pub(crate) name: Arc<str>,
-    /// Indices in [`Group::windows`], with their labels.
-    pub(crate) windows: Vec<(usize, Arc<str>)>,
-    pub(crate) kind: RowKind,
+    pub(crate) aggregate: Aggregate,
+    pub(crate) windows: Vec<PlannedWindow>,
     pub(crate) of: PlannedPath,
+    /// What actions are grouped by, or told apart by.
     pub(crate) by: Option<Path>,
+    /// The inputs of an aggregate of the user's own.
+    pub(crate) inputs: Vec<Path>,
+    pub(crate) select: Vec<Select>,
+    pub(crate) normalize: Option<Normalize>,
+    pub(crate) cap: usize,
+    pub(crate) limit: usize,
     pub(crate) default: Option<FeatureValue>,
+}
+
+/// A window of a feature.
+#[derive(Clone, Debug)]
+pub(crate) struct PlannedWindow {
+    /// Its index in [`Group::windows`].
+    pub(crate) at: usize,
+    pub(crate) label: Arc<str>,
+    pub(crate) length_ms: Option<i64>,
 }
 
 /// What a feature aggregates.
@@ -55,31 +72,13 @@ pub(crate) enum PlannedPath {
     Late(Arc<str>),
 }
 
-/// How a feature aggregates.
-#[derive(Clone, Debug)]
-pub(crate) enum RowKind {
-    Count,
-    CountBy { cap: usize },
-    Sum,
-    Mean,
-    WeightedMean { weights: Vec<(Arc<str>, f64)> },
-    Distinct { cap: usize },
-    Last { k: usize },
-    Actions { select: Vec<Select>, limit: usize },
-}
-
 impl RowsPlan {
     /// Compiles a feature into the group of its like.
     pub(crate) fn add(&mut self, feature: &Feature, late: Option<&LateJoin>) -> Result<(), QueryError> {
-        let (kind, of) = compile(feature, late)?;
-        let by = feature.distinct_by.as_ref().map(|by| parse_own(feature, late, by)).transpose()?;
         let filter = compile_filter(feature, late)?;
-        let number = self.n_features;
+        let planned = planned(feature, late, self.n_features)?;
         self.n_features += 1;
-        let group = self.group(verbs(feature, &kind), filter);
-        let windows = ordered(&feature.windows).iter().map(|window| group.window(window)).collect();
-        let (name, default) = (Arc::from(feature.name.as_str()), feature.default.clone());
-        group.features.push(PlannedRows { number, name, windows, kind, of, by, default });
+        self.group(verbs(feature), filter).add(planned, &ordered(feature));
         Ok(())
     }
 
@@ -99,33 +98,27 @@ impl Group {
         self.verbs.as_ref().is_none_or(|verbs| verbs.iter().any(|other| **other == *verb))
     }
 
-    fn window(&mut self, window: &Window) -> (usize, Arc<str>) {
+    fn add(&mut self, mut feature: PlannedRows, windows: &[Window]) {
+        feature.windows = windows.iter().map(|window| self.window(window)).collect();
+        self.features.push(feature);
+    }
+
+    fn window(&mut self, window: &Window) -> PlannedWindow {
         let at = self.windows.iter().position(|other| other == window).unwrap_or_else(|| {
             self.windows.push(*window);
             self.windows.len() - 1
         });
-        (at, Arc::from(window.to_string()))
+        PlannedWindow { at, label: Arc::from(window.to_string()), length_ms: window.length_ms() }
     }
 }
 
-/// Plain sliding windows from the shortest to the longest; others in the order given.
-fn ordered(windows: &[Window]) -> Vec<Window> {
-    let mut windows = windows.to_vec();
-    if windows.iter().all(|window| window.plain_ms().is_some()) {
+/// Plain sliding windows from the shortest to the longest; others in the order given, as those of a trend.
+fn ordered(feature: &Feature) -> Vec<Window> {
+    let mut windows = feature.windows.clone();
+    if feature.aggregate != Aggregate::Trend && windows.iter().all(|window| window.plain_ms().is_some()) {
         windows.sort();
     }
     windows
-}
-
-/// The verbs in order of their bytes, so that equal sets make one group.
-fn verbs(feature: &Feature, kind: &RowKind) -> Option<Vec<Arc<str>>> {
-    let mut verbs: Vec<Arc<str>> = match kind {
-        RowKind::WeightedMean { weights } => weights.iter().map(|(verb, _)| verb.clone()).collect(),
-        _ => feature.verbs.as_ref()?.iter().map(|verb| Arc::from(verb.as_str())).collect(),
-    };
-    verbs.sort_unstable();
-    verbs.dedup();
-    Some(verbs)
 }
 
 fn compile_filter(feature: &Feature, late: Option<&LateJoin>) -> Result<Option<Filter>, QueryError> {
@@ -135,27 +128,45 @@ fn compile_filter(feature: &Feature, late: Option<&LateJoin>) -> Result<Option<F
     Ok(Some(filter))
 }
 
-fn compile(feature: &Feature, late: Option<&LateJoin>) -> Result<(RowKind, PlannedPath), QueryError> {
-    let own = |path: &str| parse_own(feature, late, path).map(PlannedPath::Own);
-    let summed = |path: &str| -> Result<PlannedPath, QueryError> {
-        let (side, name) = parse_attribute(feature, path)?;
-        let is_late = side == Side::Object && late.is_some_and(|late| late.has(&name));
-        Ok(if is_late { PlannedPath::Late(name) } else { PlannedPath::Own(Path::Attribute(side, name)) })
+/// A feature whose windows are yet to be placed.
+fn planned(feature: &Feature, late: Option<&LateJoin>, number: usize) -> Result<PlannedRows, QueryError> {
+    let aggregate = feature.aggregate.clone();
+    let by = match &aggregate {
+        Aggregate::By { by, .. } => Some(by),
+        _ => feature.distinct_by.as_ref(),
     };
-    Ok(match &feature.aggregate {
-        Aggregate::Count => (RowKind::Count, PlannedPath::Nothing),
-        Aggregate::CountBy { path } => (RowKind::CountBy { cap: feature.cap.unwrap_or(1_000) }, own(path)?),
-        Aggregate::DistinctCount { path } => (RowKind::Distinct { cap: feature.cap.unwrap_or(10_000) }, own(path)?),
-        Aggregate::Sum { path } => (RowKind::Sum, summed(path)?),
-        Aggregate::Mean { path } => (RowKind::Mean, summed(path)?),
-        Aggregate::WeightedMean { path, weights } => {
-            (RowKind::WeightedMean { weights: check_weights(feature, weights)? }, summed(path)?)
-        }
-        Aggregate::Last { k: 0, .. } => return Err(invalid(feature, "asks for the last 0; ask for at least 1")),
-        Aggregate::Last { k, path } => (RowKind::Last { k: *k }, own(path)?),
-        Aggregate::Actions { select } => {
-            let (select, limit) = (parse_select(feature, select)?, feature.limit.unwrap_or(100));
-            (RowKind::Actions { select, limit }, PlannedPath::Nothing)
-        }
+    let inputs = match &aggregate {
+        Aggregate::Custom { custom } => custom.inputs(),
+        _ => Vec::new(),
+    };
+    let select = match &aggregate {
+        Aggregate::Actions { select } => parse_select(feature, select)?,
+        _ => Vec::new(),
+    };
+    Ok(PlannedRows {
+        number,
+        name: Arc::from(feature.name.as_str()),
+        windows: Vec::new(),
+        of: planned_path(feature, late)?,
+        by: by.map(|by| parse_own(feature, late, by)).transpose()?,
+        inputs: inputs.iter().map(|path| parse_own(feature, late, path)).collect::<Result<_, _>>()?,
+        select,
+        normalize: feature.normalize,
+        cap: feature.cap.or(aggregate.default_cap()).unwrap_or(usize::MAX),
+        limit: feature.limit.unwrap_or(100),
+        default: feature.default.clone(),
+        aggregate,
     })
+}
+
+fn planned_path(feature: &Feature, late: Option<&LateJoin>) -> Result<PlannedPath, QueryError> {
+    match feature.aggregate.of() {
+        Of::Nothing => Ok(PlannedPath::Nothing),
+        Of::Any(path) => parse_own(feature, late, path).map(PlannedPath::Own),
+        Of::Summed(path) => {
+            let (side, name) = parse_attribute(feature, path)?;
+            let is_late = side == Side::Object && late.is_some_and(|late| late.has(&name));
+            Ok(if is_late { PlannedPath::Late(name) } else { PlannedPath::Own(Path::Attribute(side, name)) })
+        }
+    }
 }
