@@ -50,6 +50,7 @@ impl Vectors {
         match value {
             FeatureValue::Vector(numbers) => *value = FeatureValue::Text(base64(numbers).into()),
             FeatureValue::List(items) => items.iter_mut().for_each(|item| self.write(item)),
+            FeatureValue::Groups(groups) => groups.values_mut().for_each(|value| self.write(value)),
             FeatureValue::Actions(rows) => self.write_actions(rows),
             _ => {}
         }

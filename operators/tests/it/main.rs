@@ -4,11 +4,14 @@
 
 mod admission;
 mod against_oracle;
+mod aggregates;
 mod caps;
+mod catalog;
 mod concurrency;
 #[path = "../differential/mod.rs"]
 mod differential;
 mod envelope;
+mod every_aggregate;
 mod explain;
 mod golden;
 mod laws;
