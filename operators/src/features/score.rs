@@ -84,9 +84,14 @@ mod tests {
 
     #[test]
     fn scores_are_sums_of_products() {
-        assert_eq!(Metric::Dot.score(&[1.0, 2.0], &[3.0, -1.0]), 1.0);
-        assert_eq!(Metric::Cosine.score(&[3.0, 4.0], &[3.0, 4.0]), 1.0);
-        assert_eq!(Metric::Cosine.score(&[1.0, 0.0], &[0.0, 2.0]), 0.0);
+        let cases = [
+            (Metric::Dot, [1.0, 2.0], [3.0, -1.0], 1.0_f64),
+            (Metric::Cosine, [3.0, 4.0], [3.0, 4.0], 1.0),
+            (Metric::Cosine, [1.0, 0.0], [0.0, 2.0], 0.0),
+        ];
+        for (metric, a, b, expected) in cases {
+            assert_eq!(metric.score(&a, &b).to_bits(), expected.to_bits(), "{metric:?} {a:?} {b:?}");
+        }
         assert!(Metric::Cosine.score(&[0.0, 0.0], &[0.0, 2.0]).is_nan());
     }
 }

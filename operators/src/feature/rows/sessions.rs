@@ -12,7 +12,8 @@ use super::input::{Input, Outcome};
 pub(super) fn count(input: &Input<'_, '_>, gap: i64) -> Outcome {
     let mut times: Vec<i64> = input.by_verb().map(|(_, hit)| hit.t).collect();
     times.sort_unstable();
-    let breaks = times.array_windows().filter(|[before, after]| after.saturating_sub(*before) > gap).count();
+    let breaks =
+        times.windows(2).filter(|pair| matches!(pair, [before, after] if after.saturating_sub(*before) > gap)).count();
     let n = if times.is_empty() { 0 } else { breaks as u64 + 1 };
     Outcome::new(FeatureValue::Count(n), input.matched, input.matched)
 }
