@@ -14,3 +14,4 @@ pub mod state;
 pub mod task;
 pub mod time;
 pub mod topology;
+pub mod window;

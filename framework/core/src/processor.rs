@@ -3,17 +3,16 @@
 use std::any::Any;
 use std::marker::PhantomData;
 
-use bytes::Bytes;
-
 use crate::failure::Stage;
-use crate::names::{StoreName, TopicPartition};
+use crate::names::TopicPartition;
 use crate::record::{LogRecord, Origin, Record};
 use crate::serde::SerdeError;
-use crate::state::{KeyRange, KeyValueStore, StateStore, StoreError};
+use crate::state::{StateStore, StoreError};
 use crate::task::Tally;
 use crate::task::graph::NodeContext;
-use crate::task::pending::Pending;
 use crate::time::Timestamp;
+
+pub use crate::state::{ChangelogWrite, LoggedKeyValue, LoggedSession, LoggedVersioned, LoggedWindow};
 
 /// A step that turns records of `KI, VI` into any number of records of `KO, VO`.
 ///
@@ -45,7 +44,7 @@ impl ProcessError {
     }
 
     /// Not now: the record waits at the head of its partition and is tried again shortly. Nothing is lost and nothing
-    /// happens twice: the outputs, dead letters and counts that it has caused so far, and its writes to key-value stores,
+    /// happens twice: the outputs, dead letters and counts that it has caused so far, and its writes to stores,
     /// are dropped and come again. A store of your own kind is told by
     /// [`StateStore::record_waits`](crate::state::StateStore::record_waits).
     pub fn wait(cause: impl Into<String>) -> Self {
@@ -102,6 +101,11 @@ impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
             return Err(ProcessError::new(cause));
         }
         self.node.forward(&mut Some(record))
+    }
+
+    /// The untyped view, for operators of this crate.
+    pub(crate) fn raw(&mut self) -> &mut NodeContext<'t> {
+        self.node
     }
 
     /// Name of the node.
@@ -161,10 +165,31 @@ impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
     /// # Errors
     /// [`StoreError::NotConnected`].
     pub fn key_value(&mut self, store: &str) -> Result<LoggedKeyValue<'_>, StoreError> {
-        let (name, slot, changelog) = self.node.store(store)?;
-        let inner = slot.store.as_key_value();
-        let inner = inner.ok_or_else(|| StoreError::NotConnected { store: name.to_string(), kind: "key-value" })?;
-        Ok(LoggedKeyValue { name, inner, pending: &mut slot.pending, changelog })
+        self.node.key_value(store)
+    }
+
+    /// A window store that the node is connected to.
+    ///
+    /// # Errors
+    /// [`StoreError::NotConnected`].
+    pub fn window(&mut self, store: &str) -> Result<LoggedWindow<'_>, StoreError> {
+        self.node.window(store)
+    }
+
+    /// A session store that the node is connected to.
+    ///
+    /// # Errors
+    /// [`StoreError::NotConnected`].
+    pub fn session(&mut self, store: &str) -> Result<LoggedSession<'_>, StoreError> {
+        self.node.session(store)
+    }
+
+    /// A versioned store that the node is connected to.
+    ///
+    /// # Errors
+    /// [`StoreError::NotConnected`].
+    pub fn versioned(&mut self, store: &str) -> Result<LoggedVersioned<'_>, StoreError> {
+        self.node.versioned(store)
     }
 
     /// A store of the user's own kind that the node is connected to.
@@ -172,87 +197,10 @@ impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
     /// # Errors
     /// [`StoreError::NotConnected`] also when it is of another kind.
     pub fn store<S: StateStore>(&mut self, store: &str) -> Result<&mut S, StoreError> {
-        let (name, slot, _) = self.node.store(store)?;
+        let (slot, log) = self.node.store(store)?;
         slot.handed_out = true;
-        let any: &mut dyn Any = slot.store.as_any_mut();
+        let (any, name): (&mut dyn Any, _) = (slot.store.as_any_mut(), log.name);
         any.downcast_mut()
             .ok_or_else(|| StoreError::NotConnected { store: name.to_string(), kind: std::any::type_name::<S>() })
-    }
-}
-
-/// A write on its way to a store's changelog topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChangelogWrite {
-    /// The store.
-    pub store: StoreName,
-    /// Its key.
-    pub key: Bytes,
-    /// The new value; `None` is a deletion.
-    pub value: Option<Bytes>,
-}
-
-/// A key-value store whose writes are repeated on its changelog. The present record sees its own writes at once; others,
-/// and queries, see them when the record is done with.
-pub struct LoggedKeyValue<'a> {
-    name: &'a StoreName,
-    inner: &'a mut dyn KeyValueStore,
-    pending: &'a mut Pending,
-    changelog: Option<&'a mut Vec<ChangelogWrite>>,
-}
-
-impl std::fmt::Debug for LoggedKeyValue<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoggedKeyValue").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl LoggedKeyValue<'_> {
-    /// The value of `key`.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.pending.get(self.inner, key)
-    }
-
-    /// Pairs with keys in `range`, in ascending byte order, at most `limit`.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    pub fn range(&self, range: KeyRange, limit: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        self.pending.range(self.inner, range, limit)
-    }
-
-    /// Pairs whose keys begin with `prefix`, in ascending byte order, at most `limit`.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    pub fn prefix(&self, prefix: &[u8], limit: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        self.pending.prefix(self.inner, prefix, limit)
-    }
-
-    /// Sets `key` to `value`.
-    ///
-    /// # Errors
-    /// None now. When the engine fails at the end of the record, the task stops.
-    pub fn put(&mut self, key: Bytes, value: Bytes) -> Result<(), StoreError> {
-        self.write(key, Some(value));
-        Ok(())
-    }
-
-    /// Removes `key`.
-    ///
-    /// # Errors
-    /// None now. When the engine fails at the end of the record, the task stops.
-    pub fn delete(&mut self, key: &[u8]) -> Result<(), StoreError> {
-        self.write(Bytes::copy_from_slice(key), None);
-        Ok(())
-    }
-
-    fn write(&mut self, key: Bytes, value: Option<Bytes>) {
-        self.pending.write(key.clone(), value.clone());
-        if let Some(changelog) = &mut self.changelog {
-            changelog.push(ChangelogWrite { store: self.name.clone(), key, value });
-        }
     }
 }

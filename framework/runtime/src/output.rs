@@ -11,7 +11,6 @@ use nowfold_core::failure::{Failure, Stage, TaskFailure, Verdict, dead_letter};
 use nowfold_core::names::{TopicName, TopicPartition};
 use nowfold_core::processor::ChangelogWrite;
 use nowfold_core::record::{Headers, LogRecord, OutputRecord, TimestampType};
-use nowfold_core::time::Timestamp;
 use nowfold_core::topology::{StartPolicy, Topology};
 
 use super::broker::{BrokerError, DeliveryFailure};
@@ -277,7 +276,7 @@ fn changelog_record(runner: &Runner, write: ChangelogWrite) -> Option<OutputReco
         partition: Some(runner.id().partition),
         key: Some(write.key),
         value: write.value,
-        timestamp: Timestamp::from_millis(0),
+        timestamp: write.timestamp,
         headers: Headers::new(),
     })
 }

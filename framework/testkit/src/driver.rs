@@ -216,6 +216,14 @@ impl TestDriver {
         self.engine().hub.clone()
     }
 
+    /// The reading side of a store's partition, such as [`MemoryMap`](nowfold_core::state::MemoryMap) of an in-memory
+    /// key-value store; `None` without such a store, or when its readers are of another type.
+    pub fn reader<R: std::any::Any + Send + Sync>(&self, store: &str, partition: Partition) -> Option<Arc<R>> {
+        let find = |_: &_, entry: &nowfold_core::query::StoreEntry| entry.partitions.get(&partition).cloned();
+        let handle = self.hub().with_store(store, find).ok().flatten()?;
+        handle.reader.downcast().ok()
+    }
+
     pub(crate) fn drain(&self, topic: &TopicName) -> Vec<Stored> {
         self.engine().log.drain(topic)
     }

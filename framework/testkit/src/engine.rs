@@ -10,7 +10,7 @@ use nowfold_core::query::StoreHub;
 use nowfold_core::record::{Headers, LogRecord, OutputRecord};
 use nowfold_core::serde::{SerdeEnv, SerdeError};
 use nowfold_core::task::{Effects, Processed, SourceStatus, Task, TaskId};
-use nowfold_core::time::{Clock, Timestamp};
+use nowfold_core::time::Clock;
 use nowfold_core::topology::{StartPolicy, Topology, changelog_topic};
 
 use crate::ManualClock;
@@ -150,7 +150,7 @@ impl Engine {
             *self.counts.entry(reason).or_default() += n;
         }
         let now = self.clock.now();
-        let changelog = effects.changelog.into_iter().map(|write| changelog_record(&self.topology, write, id, now));
+        let changelog = effects.changelog.into_iter().map(|write| changelog_record(&self.topology, write, id));
         let all = effects.outputs.into_iter().chain(effects.dead_letters).chain(changelog);
         all.for_each(|record| self.log.append(record, now));
     }
@@ -255,13 +255,13 @@ fn restore_stores(task: &mut Task, log: &Log) {
     }
 }
 
-fn changelog_record(topology: &Topology, write: ChangelogWrite, id: TaskId, timestamp: Timestamp) -> OutputRecord {
+fn changelog_record(topology: &Topology, write: ChangelogWrite, id: TaskId) -> OutputRecord {
     OutputRecord {
         topic: changelog_topic(topology.app(), &write.store),
         partition: Some(id.partition),
         key: Some(write.key),
         value: write.value,
-        timestamp,
+        timestamp: write.timestamp,
         headers: Headers::new(),
     }
 }

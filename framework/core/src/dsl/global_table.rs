@@ -11,6 +11,7 @@ use super::StreamsBuilder;
 use super::source::Reader;
 use crate::names::TopicName;
 use crate::serde::{SerdeError, Serializer, TableSerdes};
+use crate::time::Timestamp;
 use crate::topology::{GlobalSpec, TopicRequirement, TopicRole};
 
 /// A table that every process holds whole: the newest value of each key over all partitions. Read to the end that it has
@@ -18,8 +19,11 @@ use crate::topology::{GlobalSpec, TopicRequirement, TopicRole};
 pub struct GlobalTable<K, V> {
     topic: TopicName,
     key: Arc<dyn Serializer<K>>,
-    rows: Arc<RwLock<HashMap<Bytes, Arc<V>>>>,
+    rows: Arc<RwLock<Rows<V>>>,
 }
+
+/// Rows by the bytes of their keys, each with the timestamp of its record.
+type Rows<V> = HashMap<Bytes, (Arc<V>, Timestamp)>;
 
 impl<K, V> Clone for GlobalTable<K, V> {
     fn clone(&self) -> Self {
@@ -40,7 +44,7 @@ impl<K: 'static, V: Send + Sync + 'static> GlobalTable<K, V> {
     /// When the key cannot be encoded.
     pub fn get(&self, key: &K) -> Result<Option<Arc<V>>, SerdeError> {
         let Some(key) = self.key.serialize(&self.topic, key)? else { return Ok(None) };
-        Ok(self.rows.read().get(&key).cloned())
+        Ok(self.rows.read().get(&key).map(|(row, _)| row.clone()))
     }
 
     /// Number of rows.
@@ -53,9 +57,14 @@ impl<K: 'static, V: Send + Sync + 'static> GlobalTable<K, V> {
         self.len() == 0
     }
 
+    /// Every row: its key's bytes, its value and the timestamp of its record. In no particular order.
+    pub fn rows(&self) -> Vec<(Bytes, Arc<V>, Timestamp)> {
+        self.rows.read().iter().map(|(key, (row, time))| (key.clone(), row.clone(), *time)).collect()
+    }
+
     /// Every value, in no particular order.
     pub fn values(&self) -> Vec<Arc<V>> {
-        self.rows.read().values().cloned().collect()
+        self.rows.read().values().map(|(row, _)| row.clone()).collect()
     }
 }
 
@@ -63,7 +72,7 @@ impl<V> GlobalTable<String, V> {
     /// The newest value of a key in its plain form, without making a `String` of it. For tables with plain keys
     /// ([`KeyCodec`](crate::serde::KeyCodec)), as `Json`, `Avro` and `Plain` have them.
     pub fn get_str(&self, key: &str) -> Option<Arc<V>> {
-        self.rows.read().get(key.as_bytes()).cloned()
+        self.rows.read().get(key.as_bytes()).map(|(row, _)| row.clone())
     }
 }
 
@@ -90,14 +99,14 @@ impl StreamsBuilder {
         let role = TopicRole::Source;
         self.require(TopicRequirement { name: topic.clone(), role, create: None, rules: Vec::new() });
         let reader: Reader<K, V> = Reader::new(&serdes);
-        let rows: Arc<RwLock<HashMap<Bytes, Arc<V>>>> = Arc::default();
+        let rows: Arc<RwLock<Rows<V>>> = Arc::default();
         let table = GlobalTable { topic: topic.clone(), key: serdes.key_serializer(), rows: rows.clone() };
         let apply = Arc::new(move |topic: &TopicName, record: &crate::record::LogRecord| {
             let Some(key) = record.key.clone() else { return Ok(()) };
             match &record.value {
                 Some(_) => {
                     let row = Arc::new(reader.value(topic, record)?);
-                    rows.write().insert(key, row)
+                    rows.write().insert(key, (row, record.timestamp))
                 }
                 None => rows.write().remove(&key),
             };

@@ -3,19 +3,13 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::table::Rows;
+use super::lookup::Lookup;
 use super::{KStream, KTable};
-use crate::failure::Stage;
-use crate::names::{StoreName, TopicName};
 use crate::processor::ProcessError;
-use crate::record::{LogRecord, Record};
-use crate::serde::Part;
-use crate::state::StoreError;
+use crate::record::Record;
 use crate::task::graph::{Node, NodeContext};
+use crate::topology::TopologyFault;
 use crate::topology::graph::NodeKind;
-use crate::topology::{CoPartition, TopologyFault};
 
 type Joiner<K, V, T, O> = Arc<dyn Fn(&K, V, Option<T>) -> Option<O> + Send + Sync>;
 
@@ -63,52 +57,31 @@ impl<K: 'static, V: 'static> KStream<K, V> {
             let (node, changed_by) = (name.to_owned(), changed_by.to_string());
             graph.faults.push(TopologyFault::KeyChanged { node, changed_by });
         }
-        let mut topics = graph.sources_above(self.node);
-        topics.push(table.topic.clone());
-        topics.sort();
-        graph.co_partitions.push(CoPartition { node: name.into(), topics });
-        let (rows, topic, store) = (table.rows.clone(), table.topic.clone(), table.store.clone());
+        graph.co_partition(name, &[self.node, table.node]);
+        let rows = table.reads();
+        let stores = rows.stores();
         let make = Arc::new(move || {
-            let node = JoinNode { rows: rows.clone(), topic: topic.clone(), store: store.clone(), join: join.clone() };
+            let node = JoinNode { rows: rows.clone(), join: join.clone() };
             Box::new(node) as Box<dyn Node>
         });
         let node = graph.add(name, NodeKind::Processor, &[self.node], make);
-        graph.connect(node, std::slice::from_ref(&table.store));
+        graph.connect(node, &stores);
         drop(graph);
         KStream { key_changed_by: self.key_changed_by, ..KStream::new(self.builder, node) }
     }
 }
 
 struct JoinNode<K, V, T, O> {
-    rows: Rows<K, T>,
-    topic: TopicName,
-    store: StoreName,
+    rows: Arc<dyn Lookup<K, T>>,
     join: Joiner<K, V, T, O>,
-}
-
-impl<K: 'static, V: 'static, T: 'static, O: 'static> JoinNode<K, V, T, O> {
-    fn row(&self, cx: &mut NodeContext<'_>, key: &K) -> Result<Option<T>, ProcessError> {
-        let key = self.rows.key_bytes(&self.topic, key);
-        let Some(key) = key.map_err(|error| ProcessError::serde(Stage::Process, &error))? else { return Ok(None) };
-        let (name, slot, _) = cx.store(self.store.as_str())?;
-        let missing = || StoreError::NotConnected { store: name.to_string(), kind: "key-value" };
-        let store = slot.store.as_key_value().ok_or_else(missing)?;
-        let value = slot.pending.get(store, &key)?;
-        value.map(|value| self.decode(value)).transpose()
-    }
-
-    fn decode(&self, value: Bytes) -> Result<T, ProcessError> {
-        let row = LogRecord { value: Some(value), ..LogRecord::empty() };
-        self.rows.reader.value(&self.topic, &row).map_err(|error| super::source::undecodable(Part::Value, &error))
-    }
 }
 
 impl<K: 'static, V: 'static, T: 'static, O: 'static> Node for JoinNode<K, V, T, O> {
     fn process(&mut self, cx: &mut NodeContext<'_>, slot: &mut dyn Any) -> Result<(), ProcessError> {
         let record = slot.downcast_mut::<Option<Record<K, V>>>().and_then(Option::take);
         let record = record.ok_or_else(|| ProcessError::new("the record is of another type than the join takes"))?;
-        let row = self.row(cx, &record.key)?;
-        let Some(value) = (self.join)(&record.key, record.value, row) else {
+        let row = self.rows.get(cx, &record.key, Some(record.timestamp))?;
+        let Some(value) = (self.join)(&record.key, record.value, row.map(|row| row.value)) else {
             cx.shared.count("join_miss");
             return Ok(());
         };

@@ -27,10 +27,20 @@ impl<K: 'static, V: 'static> KStream<K, V> {
 
     /// Adds the sink node; an intermediate topic gets the header that carries the root origin.
     pub(super) fn write_to(self, topic: &TopicName, serdes: impl Produced<K, V> + 'static, intermediate: bool) {
+        self.add_sink(topic, serdes, intermediate, false);
+    }
+
+    /// Adds the sink of an internal topic.
+    pub(super) fn write_internal(self, topic: &TopicName, serdes: impl Produced<K, V> + 'static, keyed: bool) {
+        self.add_sink(topic, serdes, true, keyed);
+    }
+
+    fn add_sink(self, topic: &TopicName, serdes: impl Produced<K, V> + 'static, intermediate: bool, keyed: bool) {
         let (key, value) = (serdes.key_serializer(), serdes.value_serializer());
         let target = topic.clone();
         let make = Arc::new(move || {
-            let node = SinkNode { topic: target.clone(), key: key.clone(), value: value.clone(), intermediate };
+            let (topic, key, value) = (target.clone(), key.clone(), value.clone());
+            let node = SinkNode { topic, key, value, intermediate, keyed };
             Box::new(node) as Box<dyn Node>
         });
         self.builder.0.borrow_mut().sink(topic, Arc::new(serdes), self.node, make, intermediate);
@@ -42,6 +52,8 @@ struct SinkNode<K, V> {
     key: Arc<dyn Serializer<K>>,
     value: Arc<dyn Serializer<V>>,
     intermediate: bool,
+    /// Drops records with a null key.
+    keyed: bool,
 }
 
 impl<K: 'static, V: 'static> SinkNode<K, V> {
@@ -62,6 +74,10 @@ impl<K: 'static, V: 'static> Node for SinkNode<K, V> {
         let record = slot.downcast_mut::<Option<Record<K, V>>>().and_then(Option::take);
         let record = record.ok_or_else(|| ProcessError::new("the record is of another type than the sink takes"))?;
         let mut output = self.encode(record).map_err(|error| ProcessError::serde(Stage::Produce, &error))?;
+        if self.keyed && output.key.is_none() {
+            cx.shared.count("null_key");
+            return Ok(());
+        }
         // Each record gets an origin of its own. It ends with the application: several records of a sink may come from
         // one record of an intermediate topic, and would look like one event to whoever reads the sink.
         output.headers.remove(ORIGIN_HEADER);

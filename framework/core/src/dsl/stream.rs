@@ -32,6 +32,13 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         self.builder.clone()
     }
 
+    /// States that every record still has the key that it had in the last topic, or one that lies in the same partition,
+    /// although an operator above counts as changing it: no repartition follows then. A processor that keeps the key is
+    /// the usual reason.
+    pub fn key_is_kept(self) -> Self {
+        Self { key_changed_by: None, ..self }
+    }
+
     /// Marks records that fail above this point, since the last topic, as dead letters by default (instead of stopping the task).
     pub fn dead_letters_by_default(self) -> Self {
         if let Some(node) = self.builder.0.borrow_mut().nodes.get_mut(self.node) {

@@ -63,6 +63,11 @@ pub trait KeyCodec: Sized + Send + Sync + 'static {
     fn from_null_key() -> Option<Self> {
         None
     }
+
+    /// Whether this value stands for null and is no key or value at all.
+    fn is_null(&self) -> bool {
+        false
+    }
 }
 
 impl KeyCodec for () {
@@ -94,6 +99,10 @@ impl<K: KeyCodec> KeyCodec for Option<K> {
 
     fn from_null_key() -> Option<Self> {
         Some(None)
+    }
+
+    fn is_null(&self) -> bool {
+        self.as_ref().is_none_or(K::is_null)
     }
 }
 
@@ -138,6 +147,10 @@ impl<K: KeyCodec> Deserializer<K> for KeyOf<K> {
 impl<K: KeyCodec> Serializer<K> for KeyOf<K> {
     fn serialize(&self, _topic: &TopicName, value: &K) -> Result<Option<Bytes>, SerdeError> {
         Ok(value.to_key_bytes())
+    }
+
+    fn is_null(&self, value: &K) -> bool {
+        value.is_null()
     }
 }
 
@@ -203,6 +216,10 @@ impl<T, S: Deserializer<T>> Deserializer<Option<T>> for Nullable<S> {
 impl<T, S: Serializer<T>> Serializer<Option<T>> for Nullable<S> {
     fn serialize(&self, topic: &TopicName, value: &Option<T>) -> Result<Option<Bytes>, SerdeError> {
         value.as_ref().map_or(Ok(None), |value| self.0.serialize(topic, value))
+    }
+
+    fn is_null(&self, value: &Option<T>) -> bool {
+        value.as_ref().is_none_or(|value| self.0.is_null(value))
     }
 }
 

@@ -21,6 +21,7 @@ mod key;
 mod pair;
 mod postcard;
 mod string;
+mod windowed;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -34,9 +35,10 @@ pub use avro::Avro;
 pub use integer::BigEndian;
 pub use json::Json;
 pub use key::{Ignored, KeyCodec, KeyOf, Nullable};
-pub use pair::{Consumed, Pair, Plain, Produced, TableSerdes};
+pub use pair::{Consumed, Pair, Plain, Produced, Serdes, TableSerdes};
 pub use postcard::Postcard;
 pub use string::{RawBytes, Utf8};
+pub use windowed::{SessionWindowed, TimeWindowed};
 
 /// Where in a record bytes stand: the key or the value of a topic's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +140,12 @@ pub trait Serializer<T>: Send + Sync + 'static {
     /// # Errors
     /// [`SerdeError`] when the value has no form in this format, or its schema cannot be registered.
     fn serialize(&self, topic: &TopicName, value: &T) -> Result<Option<Bytes>, SerdeError>;
+
+    /// Whether [`serialize`](Self::serialize) makes null of the value, where that can be said without writing it.
+    /// Aggregations pass over such values.
+    fn is_null(&self, _value: &T) -> bool {
+        false
+    }
 }
 
 /// What a serde, or a pair of them, is called and what it needs before the first record.

@@ -41,6 +41,12 @@ pub trait TableSerdes<K, V>: Consumed<K, V> {
     fn key_serializer(&self) -> Arc<dyn Serializer<K>>;
 }
 
+/// Reads and writes the records of a topic or store of the application's own.
+#[diagnostic::on_unimplemented(message = "`{Self}` cannot read and write records of `{K}` and `{V}`")]
+pub trait Serdes<K, V>: Consumed<K, V> + Produced<K, V> {}
+
+impl<K, V, S: Consumed<K, V> + Produced<K, V>> Serdes<K, V> for S {}
+
 /// `key/value`, or the value's name alone when the key is ignored.
 pub(super) fn pair_name(key: &str, value: &str) -> Cow<'static, str> {
     Cow::Owned(if key == <()>::FORMAT { value.to_owned() } else { format!("{key}/{value}") })

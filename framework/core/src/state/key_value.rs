@@ -26,6 +26,14 @@ pub enum StoreError {
         /// What went wrong.
         cause: String,
     },
+    /// A changelog record's key is not of the store's form.
+    #[error("the key of the changelog record at offset {offset} is not that of a {kind} store")]
+    BadKey {
+        /// Its offset.
+        offset: i64,
+        /// The store's kind.
+        kind: &'static str,
+    },
     /// A changelog record has no key.
     #[error("a changelog record at offset {offset} has no key")]
     NullKey {

@@ -9,14 +9,14 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 
 use super::key_value::KeyRange;
-use super::{KeyValueReader, KeyValueStore, StateStore, StoreError};
+use super::{KeyValueReader, KeyValueStore, StateStore, StoreError, stamp};
 use crate::record::LogRecord;
 
 type Map = BTreeMap<Bytes, Bytes>;
 
 /// An ordered map behind a lock that readers share.
 #[derive(Debug, Default)]
-pub struct MemoryKeyValue(Arc<MemoryMap>);
+pub struct MemoryKeyValue(Arc<MemoryMap>, bool);
 
 /// What queries hold of a [`MemoryKeyValue`].
 #[derive(Debug, Default)]
@@ -26,6 +26,11 @@ impl MemoryKeyValue {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty store whose values carry the time of their last update ([`stamp`](super::stamp)).
+    pub fn timestamped() -> Self {
+        Self(Arc::default(), true)
     }
 }
 
@@ -103,6 +108,10 @@ impl StateStore for MemoryKeyValue {
         Some(self)
     }
 
+    fn is_timestamped(&self) -> bool {
+        self.1
+    }
+
     fn reader(&self) -> Arc<dyn Any + Send + Sync> {
         Arc::clone(&self.0) as Arc<dyn Any + Send + Sync>
     }
@@ -110,6 +119,7 @@ impl StateStore for MemoryKeyValue {
     fn restore(&mut self, record: &LogRecord) -> Result<(), StoreError> {
         let key = record.key.clone().ok_or(StoreError::NullKey { offset: record.offset })?;
         match &record.value {
+            Some(value) if self.1 => self.put(key, stamp(record.timestamp, value)),
             Some(value) => self.put(key, value.clone()),
             None => self.delete(&key),
         }

@@ -4,15 +4,32 @@
 //! [`reader`](StateStore::reader), which stays valid while the store lives.
 
 mod key_value;
+mod logged;
 mod memory;
+mod memory_session;
+mod memory_versioned;
+mod memory_window;
+mod session;
 mod spec;
+mod stamp;
+mod versioned;
+mod window;
 
 use std::any::Any;
 use std::sync::Arc;
 
 pub use key_value::{KeyRange, KeyValueReader, KeyValueStore, StoreError};
+pub use logged::{ChangelogWrite, LoggedKeyValue, LoggedSession, LoggedVersioned, LoggedWindow};
+pub(crate) use logged::{Held, LogTo, Logged};
 pub use memory::{MemoryKeyValue, MemoryMap};
+pub use memory_session::{MemorySession, MemorySessions};
+pub use memory_versioned::{MemoryHistories, MemoryVersioned};
+pub use memory_window::{MemoryWindow, MemoryWindows};
+pub use session::{SessionEntry, SessionReader, SessionStore};
 pub use spec::{Changelog, StoreFactory, StoreSpec};
+pub use stamp::{stamp, unstamp};
+pub use versioned::{Version, VersionPut, VersionedReader, VersionedStore};
+pub use window::{WindowEntry, WindowOptions, WindowReader, WindowStore};
 
 use crate::record::LogRecord;
 
@@ -26,12 +43,31 @@ pub trait StateStore: Send + 'static {
         None
     }
 
+    /// This store as a window store, when it is one.
+    fn as_window(&mut self) -> Option<&mut dyn WindowStore> {
+        None
+    }
+
+    /// This store as a session store, when it is one.
+    fn as_session(&mut self) -> Option<&mut dyn SessionStore> {
+        None
+    }
+
+    /// This store as a versioned store, when it is one.
+    fn as_versioned(&mut self) -> Option<&mut dyn VersionedStore> {
+        None
+    }
+
+    /// Whether values are kept with the time of their last update before them ([`stamp`]).
+    fn is_timestamped(&self) -> bool {
+        false
+    }
+
     /// A handle for reads from other threads, published to queries.
     fn reader(&self) -> Arc<dyn Any + Send + Sync>;
 
-    /// Called after a record whose processing had this store in its hands
-    /// ([`ProcessorContext::store`](crate::processor::ProcessorContext::store)): what it wrote stays. Not called for
-    /// reads and writes through [`as_key_value`](Self::as_key_value), which are held back until then by themselves.
+    /// Called after a record whose processing had this store in its hands: what it wrote stays. Not called for reads and
+    /// writes through [`as_key_value`](Self::as_key_value), which are held back until then by themselves.
     fn record_done(&mut self) {}
 
     /// Called instead when the record is not passed over and comes again. A store on which a record must not act twice

@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{MemoryKeyValue, StateStore};
+use super::{MemoryKeyValue, MemorySession, MemoryVersioned, MemoryWindow, StateStore, WindowOptions};
 use crate::names::{StoreName, TopicName};
+use crate::time::millis;
 
 /// Where a store's content comes back from after a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,12 @@ pub struct StoreSpec {
     /// For an event log: how far an event's time may lie after the time of its append. Where the log's start has moved
     /// on, events up to the first append plus this may be missing.
     pub log_floor_slack: Duration,
+    /// How its changelog topic is created, under Kafka's names of settings.
+    pub(crate) topic_config: Vec<(&'static str, String)>,
 }
+
+/// How much longer than a store its changelog keeps windows and versions (`windowstore.changelog.additional.retention.ms`).
+const ADDITIONAL_RETENTION: Duration = Duration::from_secs(86_400);
 
 impl StoreSpec {
     /// A store of your own kind. `factory` makes an empty one for each task.
@@ -53,12 +59,54 @@ impl StoreSpec {
             factory: Arc::new(factory),
             queryable: Arc::new(()),
             log_floor_slack: Duration::ZERO,
+            topic_config: vec![("cleanup.policy", "compact".to_owned())],
         }
     }
 
     /// An in-memory key-value store with a changelog topic.
     pub fn key_value(name: impl Into<StoreName>) -> Self {
         Self::new(name, Changelog::Topic, || Box::new(MemoryKeyValue::new()))
+    }
+
+    /// An in-memory key-value store whose values carry the time of their last update, with a changelog topic.
+    pub fn timestamped_key_value(name: impl Into<StoreName>) -> Self {
+        Self::new(name, Changelog::Topic, || Box::new(MemoryKeyValue::timestamped()))
+    }
+
+    /// An in-memory window store with a changelog topic, which deletes what is older than the retention and a day.
+    pub fn window(name: impl Into<StoreName>, options: WindowOptions) -> Self {
+        let retention = Duration::from_millis(options.retention_ms.unsigned_abs());
+        let spec = Self::new(name, Changelog::Topic, move || Box::new(MemoryWindow::new(options)));
+        spec.deleting_after(retention)
+    }
+
+    /// An in-memory session store with a changelog topic, which deletes what is older than the retention and a day.
+    pub fn session(name: impl Into<StoreName>, retention: Duration) -> Self {
+        let spec = Self::new(name, Changelog::Topic, move || Box::new(MemorySession::new(retention)));
+        spec.deleting_after(retention)
+    }
+
+    /// An in-memory versioned store that answers as of times up to `history` back. Its changelog topic is not compacted
+    /// earlier than that and a day.
+    pub fn versioned(name: impl Into<StoreName>, history: Duration) -> Self {
+        let mut spec = Self::new(name, Changelog::Topic, move || Box::new(MemoryVersioned::new(history)));
+        let lag = millis(history.saturating_add(ADDITIONAL_RETENTION));
+        spec.topic_config.push(("min.compaction.lag.ms", lag.to_string()));
+        spec
+    }
+
+    fn deleting_after(mut self, retention: Duration) -> Self {
+        let retention = millis(retention.saturating_add(ADDITIONAL_RETENTION));
+        self.topic_config =
+            vec![("cleanup.policy", "compact,delete".to_owned()), ("retention.ms", retention.to_string())];
+        self
+    }
+
+    /// Starts empty instead of having a changelog topic.
+    #[must_use]
+    pub fn without_changelog(mut self) -> Self {
+        self.changelog = Changelog::None;
+        self
     }
 
     /// How far an event's time may lie after its append (event logs only).

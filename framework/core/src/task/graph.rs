@@ -8,9 +8,11 @@ use std::any::Any;
 use super::shared::{Shared, StoreSlot};
 use super::wiring::Wiring;
 use crate::failure::Stage;
-use crate::names::StoreName;
-use crate::processor::{ChangelogWrite, ProcessError};
-use crate::state::StoreError;
+use crate::processor::ProcessError;
+use crate::state::{
+    Held, LogTo, Logged, LoggedKeyValue, LoggedSession, LoggedVersioned, LoggedWindow, StateStore, StoreError,
+};
+use crate::time::Timestamp;
 
 /// A node at work. `slot` is an `Option<Record<K, V>>` of the node's input type.
 pub(crate) trait Node: Send {
@@ -19,9 +21,6 @@ pub(crate) trait Node: Send {
 
 /// Copies a slot so that a second child gets its own record.
 pub(crate) type CloneSlot = fn(&dyn Any) -> Option<Box<dyn Any>>;
-
-/// A store's name, the store, and where its writes are logged, when it has a changelog topic.
-pub(crate) type ConnectedStore<'a> = (&'a StoreName, &'a mut StoreSlot, Option<&'a mut Vec<ChangelogWrite>>);
 
 /// A node's view of the task while it runs.
 pub(crate) struct NodeContext<'t> {
@@ -34,6 +33,10 @@ pub(crate) struct NodeContext<'t> {
 impl NodeContext<'_> {
     pub(crate) fn name(&self) -> &str {
         self.wiring.get(self.node).map_or("", |wiring| &wiring.name)
+    }
+
+    pub(crate) fn has_children(&self) -> bool {
+        self.wiring.get(self.node).is_some_and(|wiring| !wiring.children.is_empty())
     }
 
     /// Hands the record in `slot` to every child. A failure below is judged here, so that siblings still get theirs.
@@ -84,13 +87,50 @@ impl NodeContext<'_> {
         self.shared.dead_letter(name, stage, cause);
     }
 
-    /// The store of this name, and where its writes are logged, when it has a changelog topic.
-    pub(crate) fn store(&mut self, store: &str) -> Result<ConnectedStore<'_>, StoreError> {
+    /// The store of this name, and where its writes are logged.
+    pub(crate) fn store(&mut self, store: &str) -> Result<(&mut StoreSlot, LogTo<'_>), StoreError> {
         let missing = || StoreError::NotConnected { store: store.to_owned(), kind: "state" };
         let wiring = self.wiring.get(self.node).ok_or_else(missing)?;
         let (name, place) = wiring.stores.iter().find(|(name, _)| name.as_str() == store).ok_or_else(missing)?;
+        let now = self.shared.source_record().1.timestamp.max(Timestamp::from_millis(0));
         let slot = self.shared.stores.get_mut(*place).ok_or_else(missing)?;
         let changelog = slot.logged.then_some(&mut self.shared.effects.changelog);
-        Ok((name, slot, changelog))
+        Ok((slot, LogTo { name, changelog, now }))
+    }
+
+    /// The key-value store of this name. Writes are held back until the record is done with.
+    pub(crate) fn key_value(&mut self, store: &str) -> Result<LoggedKeyValue<'_>, StoreError> {
+        let (slot, log) = self.store(store)?;
+        let missing = || StoreError::NotConnected { store: store.to_owned(), kind: "key-value" };
+        let inner = slot.store.as_key_value().ok_or_else(missing)?;
+        Ok(Logged::new(Held { inner, pending: &mut slot.pending }, log))
+    }
+
+    /// The window store of this name.
+    pub(crate) fn window(&mut self, store: &str) -> Result<LoggedWindow<'_>, StoreError> {
+        self.store_as(store, "window", |store| store.as_window())
+    }
+
+    /// The session store of this name.
+    pub(crate) fn session(&mut self, store: &str) -> Result<LoggedSession<'_>, StoreError> {
+        self.store_as(store, "session", |store| store.as_session())
+    }
+
+    /// The versioned store of this name.
+    pub(crate) fn versioned(&mut self, store: &str) -> Result<LoggedVersioned<'_>, StoreError> {
+        self.store_as(store, "versioned", |store| store.as_versioned())
+    }
+
+    /// A store that takes back by itself what a record wrote that comes again.
+    fn store_as<'s, S: ?Sized>(
+        &'s mut self,
+        store: &str,
+        kind: &'static str,
+        cast: impl FnOnce(&'s mut dyn StateStore) -> Option<&'s mut S>,
+    ) -> Result<Logged<'s, &'s mut S>, StoreError> {
+        let (slot, log) = self.store(store)?;
+        slot.handed_out = true;
+        let missing = || StoreError::NotConnected { store: store.to_owned(), kind };
+        Ok(Logged::new(cast(slot.store.as_mut()).ok_or_else(missing)?, log))
     }
 }

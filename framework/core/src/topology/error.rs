@@ -69,6 +69,24 @@ pub enum TopologyFault {
         /// The topic.
         topic: String,
     },
+    /// Windows that cannot be.
+    #[error("NF017 these windows cannot be: {cause}; choose a size above 0 and an advance of at most the size")]
+    InvalidWindow {
+        /// What is wrong.
+        cause: String,
+    },
+    /// A store that drops windows while they still change.
+    #[error(
+        "NF018 store {store:?} keeps its windows for {retention_ms} ms, but they change for {least_ms} ms (size and grace); raise its retention"
+    )]
+    InvalidRetention {
+        /// The store.
+        store: String,
+        /// Its retention.
+        retention_ms: i64,
+        /// What the windows need.
+        least_ms: i64,
+    },
     /// An operator's own complaint, such as a feature that does not fit its store.
     #[error("{message}")]
     Other {

@@ -99,6 +99,23 @@ impl GraphBuilder {
         index
     }
 
+    /// Adds an edge between nodes that are there.
+    pub(crate) fn edge(&mut self, parent: usize, child: usize) {
+        if let Some(parent) = self.nodes.get_mut(parent) {
+            parent.children.push(child);
+        }
+        if let Some(child) = self.nodes.get_mut(child) {
+            child.parents.push(parent);
+        }
+    }
+
+    /// Says how the records of a node are copied for several children.
+    pub(crate) fn copies(&mut self, node: usize, clone: CloneSlot) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.clone_slot = Some(clone);
+        }
+    }
+
     pub(crate) fn lets_make_ids(&mut self, node: usize) {
         if let Some(node) = self.nodes.get_mut(node) {
             node.makes_ids = true;
@@ -195,6 +212,16 @@ impl GraphBuilder {
         topics
     }
 
+    /// Demands equal numbers of partitions of all topics above these nodes.
+    pub(crate) fn co_partition(&mut self, name: &str, nodes: &[usize]) {
+        let mut topics: Vec<_> = nodes.iter().flat_map(|node| self.sources_above(*node)).collect();
+        topics.sort();
+        topics.dedup();
+        if topics.len() > 1 {
+            self.co_partitions.push(CoPartition { node: name.into(), topics });
+        }
+    }
+
     pub(crate) fn require(&mut self, requirement: TopicRequirement) {
         match self.requirements.iter_mut().find(|known| known.name == requirement.name) {
             Some(known) => merge(known, requirement),
@@ -236,16 +263,20 @@ impl GraphBuilder {
     fn require_changelogs(&mut self) {
         let used = |name: &StoreName| self.nodes.iter().any(|node| node.stores.contains(name));
         let logged = self.stores.values().filter(|store| store.changelog == Changelog::Topic && used(&store.name));
-        let topics: Vec<_> = logged.map(|store| changelog_topic(&self.app, &store.name)).collect();
-        for name in topics {
+        let topics: Vec<_> = logged
+            .map(|store| {
+                let mut config: Vec<_> = store.topic_config.clone();
+                config.push(("message.timestamp.type", "CreateTime".to_owned()));
+                (changelog_topic(&self.app, &store.name), config)
+            })
+            .collect();
+        for (name, config) in topics {
+            let config: Vec<_> = config.iter().map(|(key, value)| (*key, value.as_str())).collect();
             self.check_name("topic", name.as_str());
             self.require(TopicRequirement {
                 name,
                 role: TopicRole::Changelog,
-                create: Some(TopicBlueprint::new(
-                    PartitionCount::LargestOf(Vec::new()),
-                    &[("cleanup.policy", "compact"), ("message.timestamp.type", "CreateTime")],
-                )),
+                create: Some(TopicBlueprint::new(PartitionCount::LargestOf(Vec::new()), &config)),
                 rules: vec![super::requirement::TopicRule {
                     key: "cleanup.policy",
                     expected: super::requirement::Expected::Containing("compact"),

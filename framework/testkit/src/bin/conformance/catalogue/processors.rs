@@ -7,9 +7,9 @@ use nowfold_core::dsl::GlobalTable;
 use nowfold_core::processor::{LoggedKeyValue, ProcessError, Processor, ProcessorContext};
 use nowfold_core::record::Record;
 use nowfold_core::state::KeyRange;
+use nowfold_core::time::Timestamp;
 
-use super::catalogue::Nullable;
-use crate::support::at;
+use super::Text as Nullable;
 
 type Context<'n, 't> = ProcessorContext<'n, 't, Nullable, Nullable>;
 type Text = Record<Nullable, Nullable>;
@@ -88,7 +88,7 @@ fn reads(cx: &mut Context<'_, '_>, record: &Text, words: &[&str]) -> Outcome {
         ["prefix", prefix] => store.prefix(prefix.as_bytes(), usize::MAX)?,
         _ => return Err(ProcessError::new(format!("unknown command {words:?}"))),
     };
-    let command = words[0];
+    let command = words.first().copied().unwrap_or_default();
     if command.starts_with("rr") || command == "rall" {
         rows.reverse();
     }
@@ -165,7 +165,7 @@ pub(super) fn stream_time(cx: &mut Context<'_, '_>, record: Text) -> Outcome {
 /// Moves timestamps by `delta`.
 pub(super) fn shift(delta: i64) -> impl Processor<Nullable, Nullable, Nullable, Nullable> + 'static {
     each(move |cx: &mut Context<'_, '_>, record: Text| {
-        let timestamp = at(record.timestamp.as_millis() + delta);
+        let timestamp = Timestamp::from_millis(record.timestamp.as_millis() + delta);
         cx.forward(Record { timestamp, ..record })
     })
 }
@@ -184,7 +184,7 @@ impl Processor<Nullable, Nullable, Nullable, (bool, Nullable)> for Route {
             }
             Some("twice") => {
                 cx.forward(even(&record, true))?;
-                let later = Record { timestamp: at(record.timestamp.as_millis() + 1), ..record };
+                let later = Record { timestamp: Timestamp::from_millis(record.timestamp.as_millis() + 1), ..record };
                 cx.forward(even(&later, true))
             }
             Some(value) => cx.forward(even(&record, value.len() % 2 == 0)),

@@ -1,0 +1,74 @@
+//! Joins of streams with tables and with streams.
+
+use nowfold_core::dsl::{GlobalTable, KTable, Repartition};
+use nowfold_core::serde::Plain;
+
+use super::{BuildError, Kind, Outcome, Plan, StoreKind, Stream, Text, first, foreign_key, join, text};
+
+pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
+    match name {
+        "stream-table-join-inner" | "stream-table-join-left" => {
+            let table = plan.table("table", "t");
+            table_join(plan.input("stream"), &table, name.ends_with("left")).to("out", text());
+        }
+        "stream-table-join-versioned" => {
+            let table = plan.versioned("table", "t")?;
+            table_join(plan.input("stream"), &table, plan.word("type") == "left").to("out", text());
+        }
+        "stream-table-join-rekeyed" => {
+            let table = plan.table("table", "t");
+            let keyed = plan.input("stream").select_key("first", |_, v| first(v));
+            let keyed = keyed.repartition(Repartition::named("rekeyed").keep_null_keys(), text());
+            table_join(keyed, &table, plan.word("type") == "left").to("out", text());
+        }
+        "stream-table-join-aggregate" => {
+            let input = plan.input("in");
+            let counts = input.clone().group_by_key("by-key", text()).count("counts");
+            let valued = input.filter("valued", |_, v| v.is_some());
+            valued.join_table("join", &counts, |_, v, n| Some(format!("{}#{n}", super::show(&v)))).to("out", text());
+            plan.stores.push(("counts", StoreKind::Stamped(Kind::Integer)));
+        }
+        "stream-global-join-inner" | "stream-global-join-left" => {
+            let table = plan.app.global_table("global", Plain::<Text, String>::new());
+            global_join(plan.input("stream"), &table, name.ends_with("left")).to("out", text());
+            plan.global_store(table, true);
+        }
+        _ => return Err(BuildError::Unknown),
+    }
+    Ok(())
+}
+
+fn table_join(stream: Stream, table: &KTable<Text, String>, left: bool) -> Stream {
+    let stream = stream.filter("valued", |_, v| v.is_some());
+    if left {
+        stream.left_join_table("join", table, |_, v, row| Some(join(v.as_deref(), row.as_deref())))
+    } else {
+        stream.join_table("join", table, |_, v, row| Some(join(v.as_deref(), Some(&row))))
+    }
+}
+
+fn global_join(stream: Stream, table: &GlobalTable<Text, String>, left: bool) -> Stream {
+    let key = |k: &Text, v: &Text| match v.as_deref() {
+        Some("NOKEY") => None,
+        Some(value) => foreign_key(value).or_else(|| k.clone()),
+        None => k.clone(),
+    };
+    let stream = stream.filter("valued", |_, v| v.is_some());
+    if left {
+        stream.left_join_global("join", table, key, |_, v, row| Some(join(v.as_deref(), row.map(String::as_str))))
+    } else {
+        stream.join_global("join", table, key, |_, v, row| Some(join(v.as_deref(), Some(row))))
+    }
+}
+
+impl Plan<'_> {
+    /// Compares the rows of a global table as store `g`.
+    pub(super) fn global_store(&mut self, table: GlobalTable<Text, String>, stamped: bool) {
+        let rows = move || {
+            let rows = table.rows().into_iter();
+            let text = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
+            rows.map(|(key, value, time)| (text(&key), String::clone(&value), time.as_millis())).collect()
+        };
+        self.stores.push(("g", StoreKind::Global { rows: Box::new(rows), stamped }));
+    }
+}
