@@ -1,7 +1,9 @@
 //! Joins of streams with tables and with streams.
 
-use nowfold_core::dsl::{GlobalTable, KTable, Repartition};
+use nowfold_core::dsl::{GlobalTable, KTable, Repartition, StreamJoined};
 use nowfold_core::serde::Plain;
+use nowfold_core::time::millisecs;
+use nowfold_core::window::JoinWindows;
 
 use super::{BuildError, Kind, Outcome, Plan, StoreKind, Stream, Text, first, foreign_key, join, text};
 
@@ -28,6 +30,7 @@ pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
             valued.join_table("join", &counts, |_, v, n| Some(format!("{}#{n}", super::show(&v)))).to("out", text());
             plan.stores.push(("counts", StoreKind::Stamped(Kind::Integer)));
         }
+        _ if name.starts_with("stream-join-") => return stream_join(plan, name),
         "stream-global-join-inner" | "stream-global-join-left" => {
             let table = plan.app.global_table("global", Plain::<Text, String>::new());
             global_join(plan.input("stream"), &table, name.ends_with("left")).to("out", text());
@@ -35,6 +38,43 @@ pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
         }
         _ => return Err(BuildError::Unknown),
     }
+    Ok(())
+}
+
+fn stream_join(plan: &mut Plan<'_>, name: &str) -> Outcome {
+    let every = plan.ms("emit_interval_ms")?;
+    let (before, after) = (plan.int("before"), plan.int("after"));
+    let windows = JoinWindows::of(millisecs(0)).before_ms(before).after_ms(after).grace(plan.ms("grace")?);
+    let joined = StreamJoined::within(windows, text(), text()).emit_every(every);
+    let keyed = |topic: &str| {
+        let keep = Repartition::named(format!("{topic}-by-first")).keep_null_keys();
+        plan.input(topic).select_key(&format!("{topic}-first"), |_, v| first(v)).repartition(keep, text())
+    };
+    let (kind, left, right) = match name {
+        "stream-join-self" => {
+            let stream = plan.input("in");
+            ("inner", stream.clone(), stream)
+        }
+        "stream-join-rekeyed" => (plan.word("type"), keyed("left"), keyed("right")),
+        "stream-join-then-count" => ("left", plan.input("left"), plan.input("right")),
+        _ => (name.rsplit('-').next().unwrap_or_default(), plan.input("left"), plan.input("right")),
+    };
+    let both = match kind {
+        "inner" => left.join_stream("join", right, joined, |_, l, r| Some(join(l.as_deref(), r.as_deref()))),
+        "left" => left
+            .left_join_stream("join", right, joined, |_, l, r| Some(join(l.as_deref(), r.and_then(|r| r.as_deref())))),
+        _ => left.outer_join_stream("join", right, joined, |_, l, r| {
+            Some(join(l.and_then(|l| l.as_deref()), r.and_then(|r| r.as_deref())))
+        }),
+    };
+    if name != "stream-join-then-count" {
+        both.to("out", text());
+        return Ok(());
+    }
+    let windows = plan.tumbling()?;
+    let table = both.group_by_key("by-key", text()).windowed(windows).count("counts");
+    plan.windowed_counts(&table, windows);
+    plan.window_store("counts", Kind::Integer, windows);
     Ok(())
 }
 
