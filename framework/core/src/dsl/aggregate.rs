@@ -76,7 +76,13 @@ impl<K: 'static, V: 'static> KGroupedStream<K, V> {
         let old = OldValues::default();
         let name = format!("{what}-{}", store.name);
         let node = add_fold(&self, &name, store, fold, &results, &old);
-        KTable { builder, node, rows: Arc::new(KeyValueRows { codec: results, store: store.name.clone() }), old }
+        KTable {
+            builder,
+            node,
+            rows: Arc::new(KeyValueRows { codec: results, store: store.name.clone() }),
+            old,
+            closes_after: None,
+        }
     }
 }
 

@@ -103,7 +103,7 @@ impl<K: Clone + 'static, A: 'static> CogroupedKStream<K, A> {
         let target = self.target(store, spec, serdes, Shape::Keys);
         let (node, codec) = (self.meet::<K>(&target), target.results);
         let rows = Arc::new(KeyValueRows { codec, store: target.store.name });
-        KTable { builder: self.builder, node, rows, old: target.old }
+        KTable { builder: self.builder, node, rows, old: target.old, closes_after: None }
     }
 
     /// The aggregate of each key and window.
@@ -119,7 +119,7 @@ impl<K: Clone + 'static, A: 'static> CogroupedKStream<K, A> {
         let target = self.target(store, spec, serdes, Shape::Windows(windows));
         let (node, codec) = (self.meet::<Windowed<K>>(&target), target.results);
         let rows = Arc::new(WindowRows { codec, store: target.store.name });
-        KTable { builder: self.builder, node, rows, old: target.old }
+        KTable { builder: self.builder, node, rows, old: target.old, closes_after: Some(windows.grace()) }
     }
 
     /// The aggregate of each session; `merge` combines those of sessions that become one.
@@ -138,7 +138,13 @@ impl<K: Clone + 'static, A: 'static> CogroupedKStream<K, A> {
         let target = self.target(store, spec, serdes, Shape::Sessions(windows, merge));
         let (node, codec) = (self.meet::<Windowed<K>>(&target), target.results);
         let rows = Arc::new(SessionRows { codec, store: target.store.name });
-        KTable { builder: self.builder, node, rows, old: target.old }
+        KTable {
+            builder: self.builder,
+            node,
+            rows,
+            old: target.old,
+            closes_after: Some(windows.gap.saturating_add(windows.grace)),
+        }
     }
 
     fn target(

@@ -129,7 +129,13 @@ impl<K: Clone + 'static, V: 'static> SessionWindowedKStream<K, V> {
         };
         let node = add_sessions(&builder, &name, self.grouped.stream.node, parts, self.emit);
         let node = split_late::<Windowed<K>, A>(&builder, node, &name, self.late);
-        KTable { builder, node, rows: Arc::new(SessionRows { codec: results, store: store.name.clone() }), old }
+        KTable {
+            builder,
+            node,
+            rows: Arc::new(SessionRows { codec: results, store: store.name.clone() }),
+            old,
+            closes_after: Some(self.windows.gap.saturating_add(self.windows.grace)),
+        }
     }
 }
 

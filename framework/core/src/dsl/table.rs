@@ -21,11 +21,19 @@ pub struct KTable<K, V> {
     pub(super) node: usize,
     pub(super) rows: Arc<dyn Lookup<K, V>>,
     pub(super) old: OldValues,
+    /// For windowed tables: how long after a window's end (that of sessions: its last record) it may still change.
+    pub(super) closes_after: Option<i64>,
 }
 
 impl<K, V> Clone for KTable<K, V> {
     fn clone(&self) -> Self {
-        Self { builder: self.builder.clone(), node: self.node, rows: self.rows.clone(), old: self.old.clone() }
+        Self {
+            builder: self.builder.clone(),
+            node: self.node,
+            rows: self.rows.clone(),
+            old: self.old.clone(),
+            closes_after: self.closes_after,
+        }
     }
 }
 

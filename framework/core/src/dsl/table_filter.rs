@@ -38,7 +38,13 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         });
         let map = Arc::new(move |key: &K, value: V| keep(key, &value).then_some(value));
         let rows = Arc::new(MappedRows { above: self.reads(), map });
-        KTable { builder: self.builder.clone(), node, rows, old: OldValues::from_above(vec![self.old.clone()]) }
+        KTable {
+            builder: self.builder.clone(),
+            node,
+            rows,
+            old: OldValues::from_above(vec![self.old.clone()]),
+            closes_after: self.closes_after,
+        }
     }
 
     /// Drops the rows for which `drop` holds.

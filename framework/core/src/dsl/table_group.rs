@@ -154,7 +154,7 @@ impl<K: 'static, V: 'static> KGroupedTable<K, V> {
         let node = graph.add(&format!("{what}-{store}"), NodeKind::Processor, &[self.stream.node], make);
         graph.connect(node, std::slice::from_ref(&store));
         drop(graph);
-        KTable { builder, node, rows: Arc::new(KeyValueRows { codec: results, store }), old }
+        KTable { builder, node, rows: Arc::new(KeyValueRows { codec: results, store }), old, closes_after: None }
     }
 }
 

@@ -89,7 +89,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         graph.co_partition(name, &[self.node, other.node]);
         let node = graph.add(name, NodeKind::Processor, &[this_side, other_side], Arc::new(pass));
         drop(graph);
-        KTable { builder: self.builder.clone(), node, rows: Arc::new(rows), old }
+        KTable { builder: self.builder.clone(), node, rows: Arc::new(rows), old, closes_after: None }
     }
 }
 

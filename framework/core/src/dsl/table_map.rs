@@ -38,6 +38,12 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
                 cx.forward(Record { key, value: Change { new, old, is_latest: value.is_latest }, timestamp, headers })
             })
         });
-        KTable { builder: self.builder.clone(), node, rows: Arc::new(MappedRows { above: self.reads(), map }), old }
+        KTable {
+            builder: self.builder.clone(),
+            node,
+            rows: Arc::new(MappedRows { above: self.reads(), map }),
+            old,
+            closes_after: self.closes_after,
+        }
     }
 }

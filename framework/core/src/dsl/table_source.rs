@@ -76,7 +76,7 @@ impl StreamsBuilder {
         let node = graph.source(topic, format, make);
         graph.connect(node, std::slice::from_ref(store));
         drop(graph);
-        KTable { builder: self.clone(), node, rows, old }
+        KTable { builder: self.clone(), node, rows, old, closes_after: None }
     }
 }
 

@@ -79,7 +79,7 @@ impl<K: 'static, V: 'static> Storing<K, V> {
 
     fn table(self, builder: &StreamsBuilder, node: usize) -> KTable<K, V> {
         let rows = Arc::new(KeyValueRows { codec: self.codec, store: self.store });
-        KTable { builder: builder.clone(), node, rows, old: self.old }
+        KTable { builder: builder.clone(), node, rows, old: self.old, closes_after: None }
     }
 
     fn put(

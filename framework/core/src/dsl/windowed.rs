@@ -108,7 +108,13 @@ impl<K: Clone + 'static, V: 'static> TimeWindowedKStream<K, V> {
         let input = self.grouped.stream.node;
         let node = add_windowed(&builder, &name, input, parts, self.emit);
         let node = split_late::<Windowed<K>, A>(&builder, node, &name, self.late);
-        KTable { builder, node, rows: Arc::new(WindowRows { codec: results, store: store.name.clone() }), old }
+        KTable {
+            builder,
+            node,
+            rows: Arc::new(WindowRows { codec: results, store: store.name.clone() }),
+            old,
+            closes_after: Some(self.windows.grace()),
+        }
     }
 }
 

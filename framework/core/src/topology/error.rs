@@ -87,6 +87,34 @@ pub enum TopologyFault {
         /// What the windows need.
         least_ms: i64,
     },
+    /// A grace period on a table that keeps no history.
+    #[error(
+        "NF019 join {node:?} waits for its table, which keeps no history to answer from; read the table with versioned_table"
+    )]
+    NeedsVersionedTable {
+        /// The join.
+        node: String,
+    },
+    /// A grace period beyond a table's history.
+    #[error(
+        "NF020 join {node:?} waits {grace_ms} ms, but its table keeps a history of {history_ms} ms; shorten the grace or lengthen the history"
+    )]
+    InvalidGrace {
+        /// The join.
+        node: String,
+        /// The grace.
+        grace_ms: i64,
+        /// The table's history.
+        history_ms: i64,
+    },
+    /// A table without windows is to wait for their end.
+    #[error(
+        "NF022 {node:?} waits for windows to close, but its table's windows are not known; put it directly below the aggregation"
+    )]
+    NoWindows {
+        /// The operator.
+        node: String,
+    },
     /// An operator's own complaint, such as a feature that does not fit its store.
     #[error("{message}")]
     Other {

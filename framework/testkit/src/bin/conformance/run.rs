@@ -54,6 +54,8 @@ pub(crate) fn build_category(error: &TopologyError) -> &'static str {
     match error.faults() {
         [TopologyFault::InvalidWindow { .. }, ..] => "invalid-window",
         [TopologyFault::InvalidRetention { .. }, ..] => "invalid-retention",
+        [TopologyFault::NeedsVersionedTable { .. }, ..] => "needs-versioned-table",
+        [TopologyFault::InvalidGrace { .. }, ..] => "invalid-grace",
         _ => "unknown",
     }
 }

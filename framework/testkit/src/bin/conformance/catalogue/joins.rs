@@ -17,6 +17,18 @@ pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
             let table = plan.versioned("table", "t")?;
             table_join(plan.input("stream"), &table, plan.word("type") == "left").to("out", text());
         }
+        "stream-table-join-grace" | "stream-table-join-grace-plain" => {
+            let table = if name.ends_with("plain") { plan.app_table("table") } else { plan.versioned("table", "t")? };
+            let (grace, stream) = (plan.ms("grace")?, plan.input("stream").filter("valued", |_, v| v.is_some()));
+            let both = if plan.word("type") == "left" {
+                stream.left_join_table_after("join", &table, grace, text(), |_, v, row| {
+                    Some(join(v.as_deref(), row.as_deref()))
+                })
+            } else {
+                stream.join_table_after("join", &table, grace, text(), |_, v, row| Some(join(v.as_deref(), Some(&row))))
+            };
+            both.to("out", text());
+        }
         "stream-table-join-rekeyed" => {
             let table = plan.table("table", "t");
             let keyed = plan.input("stream").select_key("first", |_, v| first(v));

@@ -1,7 +1,7 @@
 //! Windows, emit on close.
 
-use nowfold_core::dsl::{Emit, KGroupedStream, Materialized};
-use nowfold_core::serde::Plain;
+use nowfold_core::dsl::{Buffer, Emit, KGroupedStream, Materialized};
+use nowfold_core::serde::{Plain, SessionWindowed, TimeWindowed};
 use nowfold_core::time::{Timestamp, days};
 use nowfold_core::window::{SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows, Windows};
 
@@ -102,10 +102,62 @@ pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
             plan.windowed_counts(&table, windows);
             plan.window_store("counts", Kind::Integer, windows);
         }
+        _ if name.starts_with("suppress-") => return suppressed(plan, name),
         "close-session-count" => {
             let table = plan.grouped().sessions(plan.sessions()?).emit(plan.on_close()?).count(kept("counts"));
             plan.session_counts(&table);
             plan.stores.push(("counts", StoreKind::Session(Kind::Integer)));
+        }
+        _ => return Err(BuildError::Unknown),
+    }
+    Ok(())
+}
+
+fn suppressed(plan: &mut Plan<'_>, name: &str) -> Outcome {
+    let room = match u64::try_from(plan.int("max_records")) {
+        Ok(0) | Err(_) => Buffer::unbounded(),
+        Ok(n) => Buffer::unbounded().max_records(n),
+    };
+    let early = if plan.word("on_full") == "emit-early" { room.emit_early() } else { room };
+    let integers = Plain::<Text, i64>::new;
+    match name {
+        "suppress-tumbling-close" => {
+            let windows = plan.tumbling()?;
+            let add = |_: &Text, v: &Text, sum: String| plus(&sum, &show(v));
+            let table = plan.grouped().windowed(windows).aggregate("agg", start, add, Plain::new());
+            let serdes = TimeWindowed::new(Plain::<Text, String>::new(), windows);
+            let closed = table.suppress_until_closed("closed", room, serdes);
+            plan.windowed_texts(closed.to_stream("changes"), windows);
+        }
+        "suppress-hopping-close" | "suppress-sliding-close" => {
+            let windows: Windows =
+                if name == "suppress-hopping-close" { plan.hopping()?.into() } else { plan.sliding()?.into() };
+            let table = plan.grouped().windowed(windows).count("counts");
+            let closed = table.suppress_until_closed("closed", room, TimeWindowed::new(integers(), windows));
+            plan.windowed_counts(&closed, windows);
+        }
+        "suppress-session-close" => {
+            let table = plan.grouped().sessions(plan.sessions()?).count("counts");
+            let closed = table.suppress_until_closed("closed", room, SessionWindowed::new(integers()));
+            plan.session_counts(&closed);
+        }
+        "suppress-time-limit" => {
+            let table = plan.grouped().count("counts");
+            let calm = table.suppress_until("calm", plan.ms("limit")?, early, integers());
+            plan.counts(&calm, "out");
+            plan.stores.push(("counts", StoreKind::Stamped(Kind::Integer)));
+        }
+        "suppress-table" => {
+            let table = plan.table("in", "t");
+            let calm = table.suppress_until("calm", plan.ms("limit")?, early, Plain::<Text, String>::new());
+            plan.texts(&calm, "out");
+        }
+        "suppress-window-limit" => {
+            let windows = plan.tumbling()?;
+            let table = plan.grouped().windowed(windows).count("counts");
+            let serdes = TimeWindowed::new(integers(), windows);
+            let calm = table.suppress_until("calm", plan.ms("limit")?, early, serdes);
+            plan.windowed_counts(&calm, windows);
         }
         _ => return Err(BuildError::Unknown),
     }
