@@ -9,6 +9,7 @@ pub mod feature;
 pub mod features;
 mod materialize;
 pub mod position;
+mod rekey;
 mod rfc3339;
 mod standardize;
 
@@ -21,6 +22,7 @@ pub use explain::Explanation;
 pub use feature::feature;
 pub use features::Features;
 pub use materialize::{Actions, ChainStore, FLOOR_HEADER, Materialized, REASON_HEADER};
+pub use rekey::ReKey;
 pub use standardize::{
     ActionDefaults, EventIdentity, IntoActions, MAX_ACTOR_BYTES, MissingEventTime, ToActions, natural_key,
 };

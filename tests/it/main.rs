@@ -9,6 +9,7 @@ mod embedded;
 mod exactly_once;
 mod faults;
 mod instances;
+mod items;
 mod kill_nine;
 mod meddler;
 mod own_kafka;
