@@ -58,6 +58,7 @@ impl Coverage {
     /// Every aggregate with every kind of window, and every outcome, that never came up with anything in it.
     pub(crate) fn gaps(&self) -> Vec<String> {
         let cells = Aggregate::NAMES.iter().flat_map(|name| Window::KINDS.iter().map(move |kind| (*name, *kind)));
+        let cells = cells.filter(|(name, kind)| Aggregate::is_offered(name, kind));
         let empty = cells.filter(|cell| self.cells.get(cell).is_none_or(|(_, used)| *used == 0));
         let outcomes = OUTCOMES.iter().filter(|outcome| !self.outcomes.contains_key(*outcome));
         empty.map(|(name, kind)| format!("{name} in {kind}")).chain(outcomes.map(|name| (*name).to_owned())).collect()

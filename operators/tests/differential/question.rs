@@ -62,36 +62,215 @@ pub(crate) enum Comparison {
     AtLeast,
 }
 
-/// What is computed from the events of a window.
+/// What is computed from the events of a window; times in milliseconds.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Aggregate {
     Count,
-    CountBy { path: &'static str, cap: usize },
-    Sum { path: &'static str },
-    Mean { path: &'static str },
-    WeightedMean { path: &'static str, weights: Vec<(&'static str, f64)> },
-    DistinctCount { path: &'static str, cap: usize },
-    Last { k: usize, path: &'static str },
-    Actions { limit: usize, select: Vec<&'static str> },
+    Exists,
+    Recency,
+    Rate,
+    Trend {
+        denominator: Window,
+    },
+    SessionCount {
+        gap: i64,
+    },
+    CountBy {
+        path: &'static str,
+        cap: usize,
+    },
+    DistinctCount {
+        path: &'static str,
+        cap: usize,
+    },
+    TopN {
+        n: usize,
+        path: &'static str,
+    },
+    RatioTop1 {
+        path: &'static str,
+    },
+    /// Named `last`, `first`, `last_value` or `first_value`, which take one.
+    Listed {
+        name: &'static str,
+        k: usize,
+        path: &'static str,
+        distinct_by: Option<&'static str>,
+    },
+    Actions {
+        limit: usize,
+        select: Vec<&'static str>,
+        distinct_by: Option<&'static str>,
+    },
+    Sum {
+        path: &'static str,
+    },
+    Mean {
+        path: &'static str,
+    },
+    WeightedMean {
+        path: &'static str,
+        weights: Vec<(&'static str, f64)>,
+    },
+    Min {
+        path: &'static str,
+    },
+    Max {
+        path: &'static str,
+    },
+    /// Named `var_pop`, `var_sample`, `stddev_pop` or `stddev_sample`.
+    Spread {
+        name: &'static str,
+        path: &'static str,
+    },
+    Quantile {
+        p: f64,
+        path: &'static str,
+        cap: usize,
+    },
+    TopK {
+        k: usize,
+        path: &'static str,
+    },
+    /// Named `sum_by`, `mean_by` or `vec_mean_by`.
+    By {
+        name: &'static str,
+        path: &'static str,
+        by: &'static str,
+        cap: usize,
+        unit: Unit,
+    },
+    /// Named `decay_count`, `decay_sum` or `decay_mean`.
+    Decay {
+        name: &'static str,
+        path: &'static str,
+        half_life: i64,
+    },
+    Pool {
+        pool: Pool,
+        path: &'static str,
+        unit: Unit,
+    },
+    Dispersion {
+        path: &'static str,
+    },
+}
+
+/// How vectors become one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Pool {
+    Sum,
+    Mean,
+    Min,
+    Max,
+    DecayMean { half_life: i64 },
+    WeightedMean { weights: Vec<(&'static str, f64)> },
+}
+
+/// Whether vectors get the length 1, before they are pooled and after.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unit {
+    pub(crate) before: bool,
+    pub(crate) after: bool,
 }
 
 impl Aggregate {
-    /// The aggregates, as the coverage names them.
-    pub(crate) const NAMES: [&'static str; 8] =
-        ["count", "count_by", "sum", "mean", "weighted_mean", "distinct_count", "last", "actions"];
+    /// The aggregates, as features and the coverage name them.
+    pub(crate) const NAMES: [&'static str; 39] = [
+        "count",
+        "exists",
+        "recency",
+        "rate",
+        "trend",
+        "session_count",
+        "count_by",
+        "distinct_count",
+        "top_n",
+        "ratio_top1",
+        "last",
+        "first",
+        "last_value",
+        "first_value",
+        "actions",
+        "sum",
+        "mean",
+        "weighted_mean",
+        "min",
+        "max",
+        "var_pop",
+        "var_sample",
+        "stddev_pop",
+        "stddev_sample",
+        "quantile",
+        "top_k",
+        "sum_by",
+        "mean_by",
+        "vec_mean_by",
+        "decay_count",
+        "decay_sum",
+        "decay_mean",
+        "vec_sum",
+        "vec_mean",
+        "vec_min",
+        "vec_max",
+        "vec_decay_mean",
+        "vec_weighted_mean",
+        "vec_dispersion",
+    ];
 
     pub(crate) fn name(&self) -> &'static str {
-        let number = match self {
-            Self::Count => 0,
-            Self::CountBy { .. } => 1,
-            Self::Sum { .. } => 2,
-            Self::Mean { .. } => 3,
-            Self::WeightedMean { .. } => 4,
-            Self::DistinctCount { .. } => 5,
-            Self::Last { .. } => 6,
-            Self::Actions { .. } => 7,
-        };
-        Self::NAMES[number]
+        match self {
+            Self::Count => "count",
+            Self::Exists => "exists",
+            Self::Recency => "recency",
+            Self::Rate => "rate",
+            Self::Trend { .. } => "trend",
+            Self::SessionCount { .. } => "session_count",
+            Self::CountBy { .. } => "count_by",
+            Self::DistinctCount { .. } => "distinct_count",
+            Self::TopN { .. } => "top_n",
+            Self::RatioTop1 { .. } => "ratio_top1",
+            Self::Actions { .. } => "actions",
+            Self::Sum { .. } => "sum",
+            Self::Mean { .. } => "mean",
+            Self::WeightedMean { .. } => "weighted_mean",
+            Self::Min { .. } => "min",
+            Self::Max { .. } => "max",
+            Self::Quantile { .. } => "quantile",
+            Self::TopK { .. } => "top_k",
+            Self::Pool { pool, .. } => pool.name(),
+            Self::Dispersion { .. } => "vec_dispersion",
+            Self::Listed { name, .. } | Self::Spread { name, .. } => name,
+            Self::By { name, .. } | Self::Decay { name, .. } => name,
+        }
+    }
+
+    /// Whether an aggregate is offered in windows of a kind: a rate needs a length.
+    pub(crate) fn is_offered(name: &str, kind: &str) -> bool {
+        name != "rate" || !["last", "last-within", "session"].contains(&kind)
+    }
+
+    /// The weights by verb, which also choose the verbs.
+    pub(crate) fn weights(&self) -> Option<&[(&'static str, f64)]> {
+        match self {
+            Self::WeightedMean { weights, .. } | Self::Pool { pool: Pool::WeightedMean { weights }, .. } => {
+                Some(weights)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Pool {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Sum => "vec_sum",
+            Self::Mean => "vec_mean",
+            Self::Min => "vec_min",
+            Self::Max => "vec_max",
+            Self::DecayMean { .. } => "vec_decay_mean",
+            Self::WeightedMean { .. } => "vec_weighted_mean",
+        }
     }
 }
 

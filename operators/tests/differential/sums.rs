@@ -115,3 +115,64 @@ impl Total for Vectors {
         self.times.extend(&other.times);
     }
 }
+
+/// One term for each event that has one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) sum: f64,
+    pub(crate) times: Vec<i64>,
+}
+
+impl Terms {
+    pub(crate) fn add(&mut self, t: i64, term: Option<f64>) {
+        if let Some(term) = term {
+            self.sum += term;
+            self.times.push(t);
+        }
+    }
+}
+
+impl Total for Terms {
+    fn merge(&mut self, other: &Self) {
+        self.sum += other.sum;
+        self.times.extend(&other.times);
+    }
+}
+
+/// Vectors times their weights, and the sum of the weights.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Weighed {
+    pub(crate) sum: Vec<f64>,
+    pub(crate) weight: f64,
+    pub(crate) times: Vec<i64>,
+}
+
+impl Weighed {
+    pub(crate) fn add(&mut self, t: i64, weight: f64, vector: Option<&[f64]>) {
+        if let Some(vector) = vector {
+            self.add_values(weight, vector);
+            self.weight += weight;
+            self.times.push(t);
+        }
+    }
+
+    /// Adds a sum times a weight, which may be negative.
+    pub(crate) fn merge_times(&mut self, other: &Self, weight: f64) {
+        self.add_values(weight, &other.sum);
+        self.weight += weight.abs() * other.weight;
+        self.times.extend(&other.times);
+    }
+
+    fn add_values(&mut self, weight: f64, values: &[f64]) {
+        if !values.is_empty() {
+            self.sum.resize(values.len(), 0.0);
+        }
+        (0..values.len()).for_each(|i| self.sum[i] += weight * values[i]);
+    }
+}
+
+impl Total for Weighed {
+    fn merge(&mut self, other: &Self) {
+        self.merge_times(other, 1.0);
+    }
+}

@@ -3,12 +3,13 @@
 use nowfold_core::time::{Timestamp, millisecs};
 use nowfold_operators::answer::Answer;
 use nowfold_operators::feature::{
-    ActionRow, Feature, FeatureValue, Literal, MapKey, WindowResult, all, any, attr, feature, not, window_label,
+    ActionRow, Feature, FeatureName, FeatureValue, Literal, MapKey, Normalize, WindowResult, all, any, attr, feature,
+    not, window_label,
 };
 use nowfold_operators::features::{FeatureQuery, Features};
 use nowfold_schemas::action::Attribute;
 
-use super::question::{Aggregate, Ask, Comparison, Predicate, Question, Window};
+use super::question::{Aggregate, Ask, Comparison, Pool, Predicate, Question, Unit, Window};
 use super::value::{Got, Value};
 
 /// Asks the store.
@@ -23,8 +24,12 @@ pub(crate) fn refine<'a>(query: FeatureQuery<'a>, question: &Question) -> Featur
 }
 
 /// The answer to one ask in one of its windows.
-pub(crate) fn got(answer: &Answer, number: usize, window: Window) -> Result<Got, String> {
-    let (name, label) = (name(number), label(window));
+pub(crate) fn got(answer: &Answer, number: usize, ask: &Ask, window: Window) -> Result<Got, String> {
+    let name = name(number);
+    let label = match ask.aggregate {
+        Aggregate::Trend { denominator } => format!("{}/{}", label(window), label(denominator)),
+        _ => label(window),
+    };
     answer.window(&name, &label).map(read).map_err(|error| format!("{name} {label}: {error}"))
 }
 
@@ -34,22 +39,104 @@ fn name(number: usize) -> String {
 
 fn define(number: usize, ask: &Ask) -> Feature {
     let named = feature(name(number));
-    let defined = match &ask.aggregate {
-        Aggregate::Count => named.count(),
-        Aggregate::CountBy { path, cap } => named.count_by(*path).cap(*cap),
-        Aggregate::Sum { path } => named.sum(*path),
-        Aggregate::Mean { path } => named.mean(*path),
-        Aggregate::WeightedMean { path, weights } => named.weighted_mean(*path, weights.iter().copied()),
-        Aggregate::DistinctCount { path, cap } => named.distinct_count(*path).cap(*cap),
-        Aggregate::Last { k, path } => named.last(*k, *path),
-        Aggregate::Actions { limit, select } => named.actions(select.iter().copied()).limit(*limit),
-    };
     let defined = match (&ask.aggregate, &ask.verbs) {
-        (Aggregate::WeightedMean { .. }, _) | (_, None) => defined,
-        (_, Some(verbs)) => defined.verbs(verbs.iter().copied()),
+        (aggregate, Some(verbs)) if aggregate.weights().is_none() => {
+            aggregated(named, aggregate).verbs(verbs.iter().copied())
+        }
+        (aggregate, _) => aggregated(named, aggregate),
+    };
+    let defined = match ask.aggregate {
+        Aggregate::Trend { denominator } => {
+            let numerator = *ask.windows.first().unwrap();
+            let trend = feature(name(number)).trend(spell(numerator), spell(denominator));
+            let trend = ask.verbs.iter().fold(trend, |trend, verbs| trend.verbs(verbs.iter().copied()));
+            return ask.predicate.iter().fold(trend, |trend, predicate| trend.filter(condition(predicate)));
+        }
+        _ => defined,
     };
     let defined = ask.windows.iter().fold(defined, |feature, window| feature.window(spell(*window)));
     ask.predicate.iter().fold(defined, |feature, predicate| feature.filter(condition(predicate)))
+}
+
+fn aggregated(named: FeatureName, aggregate: &Aggregate) -> Feature {
+    let distinct = |feature: Feature, by: &Option<&'static str>| by.iter().fold(feature, |f, by| f.distinct_by(*by));
+    match aggregate {
+        Aggregate::Count | Aggregate::Trend { .. } => named.count(),
+        Aggregate::Exists => named.exists(),
+        Aggregate::Recency => named.recency(),
+        Aggregate::Rate => named.rate(),
+        Aggregate::SessionCount { gap } => named.session_count(duration(*gap)),
+        Aggregate::CountBy { path, cap } => named.count_by(*path).cap(*cap),
+        Aggregate::DistinctCount { path, cap } => named.distinct_count(*path).cap(*cap),
+        Aggregate::TopN { n, path } => named.top_n(*n, *path),
+        Aggregate::RatioTop1 { path } => named.ratio_top1(*path),
+        Aggregate::Listed { name, k, path, distinct_by } => distinct(listed(named, name, *k, path), distinct_by),
+        Aggregate::Actions { limit, select, distinct_by } => {
+            distinct(named.actions(select.iter().copied()).limit(*limit), distinct_by)
+        }
+        _ => computed(named, aggregate),
+    }
+}
+
+fn listed(named: FeatureName, name: &str, k: usize, path: &str) -> Feature {
+    match name {
+        "last" => named.last(k, path),
+        "first" => named.first(k, path),
+        "last_value" => named.last_value(path),
+        _ => named.first_value(path),
+    }
+}
+
+/// Aggregates of numbers and vectors.
+fn computed(named: FeatureName, aggregate: &Aggregate) -> Feature {
+    match aggregate {
+        Aggregate::Sum { path } => named.sum(*path),
+        Aggregate::Mean { path } => named.mean(*path),
+        Aggregate::WeightedMean { path, weights } => named.weighted_mean(*path, weights.iter().copied()),
+        Aggregate::Min { path } => named.min(*path),
+        Aggregate::Max { path } => named.max(*path),
+        Aggregate::Spread { name, path } => match *name {
+            "var_pop" => named.var_pop(*path),
+            "var_sample" => named.var_sample(*path),
+            "stddev_pop" => named.stddev_pop(*path),
+            _ => named.stddev_sample(*path),
+        },
+        Aggregate::Quantile { p, path, cap } => named.quantile(*p, *path).cap(*cap),
+        Aggregate::TopK { k, path } => named.top_k(*k, *path),
+        Aggregate::By { name, path, by, cap, unit } => match *name {
+            "sum_by" => named.sum_by(*path, *by).cap(*cap),
+            "mean_by" => named.mean_by(*path, *by).cap(*cap),
+            _ => normalized(named.vec_mean_by(*path, *by).cap(*cap), *unit),
+        },
+        Aggregate::Decay { name, path, half_life } => match *name {
+            "decay_count" => named.decay_count(duration(*half_life)),
+            "decay_sum" => named.decay_sum(*path, duration(*half_life)),
+            _ => named.decay_mean(*path, duration(*half_life)),
+        },
+        Aggregate::Pool { pool, path, unit } => normalized(pooled(named, pool, path), *unit),
+        Aggregate::Dispersion { path } => named.vec_dispersion(*path),
+        other => panic!("{other:?} is not computed from numbers"),
+    }
+}
+
+fn pooled(named: FeatureName, pool: &Pool, path: &str) -> Feature {
+    match pool {
+        Pool::Sum => named.vec_sum(path),
+        Pool::Mean => named.vec_mean(path),
+        Pool::Min => named.vec_min(path),
+        Pool::Max => named.vec_max(path),
+        Pool::DecayMean { half_life } => named.vec_decay_mean(path, duration(*half_life)),
+        Pool::WeightedMean { weights } => named.vec_weighted_mean(path, weights.iter().copied()),
+    }
+}
+
+fn normalized(feature: Feature, unit: Unit) -> Feature {
+    match (unit.before, unit.after) {
+        (false, false) => feature,
+        (true, false) => feature.normalize(Normalize::Before),
+        (false, true) => feature.normalize(Normalize::After),
+        (true, true) => feature.normalize(Normalize::Both),
+    }
 }
 
 fn spell(window: Window) -> nowfold_operators::feature::Window {
@@ -147,6 +234,8 @@ fn value(value_of: &FeatureValue) -> Value {
         FeatureValue::Vector(v) => Value::Vector(v.iter().map(|x| f64::from(*x).into()).collect()),
         FeatureValue::List(items) => Value::List(items.iter().map(value).collect()),
         FeatureValue::Map(map) => Value::Map(map.iter().map(|(of, n)| (key(of), Value::Count(n))).collect()),
+        FeatureValue::Ranked(ranked) => Value::Map(ranked.iter().map(|(of, n)| (key(of), Value::Count(*n))).collect()),
+        FeatureValue::Groups(map) => Value::Map(map.iter().map(|(of, part)| (key(of), value(part))).collect()),
         FeatureValue::Actions(rows) => Value::Rows(rows.iter().map(row).collect()),
         other => panic!("{other:?} is not known here"),
     }

@@ -114,8 +114,9 @@ impl Expected {
             _ => None,
         };
         match (number(&self.value), number(&got.value)) {
+            // The bound is that of the estimate; turning it into a float may add a rounding.
             (Some(want), Some(got_value)) if self.tolerance > 0.0 => {
-                (want - got_value).abs() <= got.error_bound * want.abs() + f64::MIN_POSITIVE
+                (want - got_value).abs() <= (got.error_bound + 1e-12) * want.abs() + f64::MIN_POSITIVE
             }
             _ => self.value == got.value,
         }

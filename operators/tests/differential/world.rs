@@ -112,7 +112,7 @@ pub(crate) fn compare(
     for (number, ask) in question.asks.iter().enumerate() {
         for window in &ask.windows {
             let expected = expect(model, question.actor, ask, *window, question.as_of);
-            let got: Got = translate::got(answer, number, *window)?;
+            let got: Got = translate::got(answer, number, ask, *window)?;
             coverage.answer(ask, *window, &expected);
             whole.complete &= expected.complete;
             whole.truncated |= expected.truncated;

@@ -3,25 +3,35 @@
 use super::super::select::Selection;
 use super::super::sums::{Numbers, Vectors, by_verb, total};
 use super::super::value::{Expected, Value};
+use super::used;
 
 /// The error of a whole number beyond i64 that is given as f64.
 const ROUNDING: f64 = f64::EPSILON / 2.0;
 
 pub(super) fn sum(selection: &Selection<'_>, path: &str) -> Expected {
     let numbers: Numbers = total(selection, |sum: &mut Numbers, event| sum.add(path, event));
-    let (value, tolerance) = match i64::try_from(numbers.int) {
+    let (value, tolerance) = sum_of(&numbers);
+    Expected { tolerance, ..used(selection, value, numbers.times) }
+}
+
+/// Exact when all are whole; whole numbers beyond i64 are rounded once.
+pub(super) fn sum_of(numbers: &Numbers) -> (Value, f64) {
+    match i64::try_from(numbers.int) {
         Ok(int) if numbers.n_floats == 0 => (Value::Int(int), 0.0),
         Err(_) if numbers.n_floats == 0 => (Value::float(numbers.sum()), ROUNDING),
         _ => (Value::float(numbers.sum()), 0.0),
-    };
-    Expected { tolerance, ..used(selection, value, numbers.times) }
+    }
+}
+
+pub(super) fn mean_of(numbers: &Numbers) -> Value {
+    Value::float(numbers.sum() / numbers.times.len() as f64)
 }
 
 pub(super) fn mean(selection: &Selection<'_>, path: &str) -> Expected {
     let vectors: Vectors = total(selection, |sum: &mut Vectors, event| sum.add(path, event));
     if vectors.times.is_empty() {
         let numbers: Numbers = total(selection, |sum: &mut Numbers, event| sum.add(path, event));
-        return used(selection, Value::float(numbers.sum() / numbers.times.len() as f64), numbers.times);
+        return used(selection, mean_of(&numbers), numbers.times);
     }
     let n = vectors.times.len() as f64;
     used(selection, Value::vector(vectors.sum.iter().map(|x| x / n)), vectors.times)
@@ -47,10 +57,4 @@ pub(super) fn weighted_mean(selection: &Selection<'_>, path: &str, weights: &[(&
         times.extend(numbers.times);
     }
     used(selection, Value::float(sum / weighed), times)
-}
-
-/// A value of some of the events; the others lack the attribute.
-fn used(selection: &Selection<'_>, value: Value, times: Vec<i64>) -> Expected {
-    let missing = selection.events().len() - times.len();
-    Expected::exact(value, times, missing)
 }
