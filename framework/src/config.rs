@@ -8,7 +8,7 @@ use std::sync::Arc;
 use nowfold_core::serde::{SchemaRegistry, SerdeEnv};
 use nowfold_embedded::EmbeddedLog;
 use nowfold_runtime::broker::Broker;
-use nowfold_runtime::{RuntimeConfig, SystemClock};
+use nowfold_runtime::{Guarantee, RuntimeConfig, SystemClock};
 
 use crate::error::Error;
 
@@ -94,6 +94,7 @@ impl Config {
     /// | `NOWFOLD_REGISTRY` | URL of the Schema Registry | single-object encoding |
     /// | `NOWFOLD_DATA_DIR` | where the embedded log keeps its data | nowhere: lost on exit |
     /// | `NOWFOLD_HTTP` | address of the query server, such as `127.0.0.1:7070` | no server |
+    /// | `NOWFOLD_GUARANTEE` | `at-least-once` or `exactly-once` | `at-least-once` |
     /// | `NOWFOLD_GROUP_PROTOCOL` | `classic`, or `consumer` (KIP-848) | `classic` |
     /// | `NOWFOLD_INSTANCE_ID` | static membership: this process's name | dynamic membership |
     ///
@@ -111,6 +112,14 @@ impl Config {
             }
             (Some(dir), _) => config = config.data_dir(dir),
             (None, _) => {}
+        }
+        match variable("NOWFOLD_GUARANTEE").as_deref() {
+            None | Some("at-least-once") => {}
+            Some("exactly-once") => config = config.guarantee(Guarantee::ExactlyOnce),
+            Some(other) => {
+                let cause = format!("NOWFOLD_GUARANTEE={other:?} is neither \"at-least-once\" nor \"exactly-once\"");
+                return Err(Error::Config { cause });
+            }
         }
         config = config.group_from(variable("NOWFOLD_GROUP_PROTOCOL"), variable("NOWFOLD_INSTANCE_ID"))?;
         if let Some(text) = variable("NOWFOLD_HTTP") {
@@ -158,6 +167,21 @@ impl Config {
         self
     }
 
+    /// The name of this process that survives its restart, if it has one.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn process_id(&self) -> Option<String> {
+        match &self.place {
+            Place::Kafka { group, .. } => group.instance_id.clone(),
+            Place::Embedded { .. } | Place::Open { .. } => None,
+        }
+    }
+
+    #[cfg(not(feature = "kafka"))]
+    #[expect(clippy::unused_self, reason = "with Kafka, processes have names")]
+    pub(crate) fn process_id(&self) -> Option<String> {
+        None
+    }
+
     /// Takes the group's settings of the environment.
     #[cfg(feature = "kafka")]
     fn group_from(mut self, protocol: Option<String>, instance: Option<String>) -> Result<Self, Error> {
@@ -194,6 +218,8 @@ impl Config {
     /// that comes back within the session timeout gets its partitions again and nothing moves; one that is closed for
     /// good is noticed only when the session is over. Classic groups only: refused at the start with KIP-848, where a
     /// killed static member locks its successor out. No effect on the embedded log.
+    ///
+    /// Exactly-once, it is also the name under which a restarted process ends the transactions of the killed one.
     #[cfg(feature = "kafka")]
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
         if let Place::Kafka { group, .. } = &mut self.place {
@@ -212,6 +238,24 @@ impl Config {
         self
     }
 
+    /// What a crash may do to results: see [`Guarantee`] and the guide to delivery. Also sets the commit interval to the
+    /// guarantee's own: 500 ms at-least-once, 100 ms exactly-once. Settings of the workers that are given later, with
+    /// [`runtime`](Self::runtime), replace both.
+    ///
+    /// ```
+    /// use nowfold::prelude::*;
+    ///
+    /// let config = Config::kafka("127.0.0.1:9092").guarantee(Guarantee::ExactlyOnce);
+    /// ```
+    pub fn guarantee(mut self, guarantee: Guarantee) -> Self {
+        let of_guarantee = match guarantee {
+            Guarantee::AtLeastOnce => RuntimeConfig::default(),
+            Guarantee::ExactlyOnce => RuntimeConfig::exactly_once(),
+        };
+        (self.runtime.guarantee, self.runtime.commit_interval) = (guarantee, of_guarantee.commit_interval);
+        self
+    }
+
     /// Settings of the workers.
     pub fn runtime(mut self, runtime: RuntimeConfig) -> Self {
         self.runtime = runtime;
@@ -225,6 +269,7 @@ impl Config {
     /// When it cannot be opened or reached.
     pub fn broker(&mut self) -> Result<Arc<dyn Broker>, Error> {
         let (broker, embedded) = crate::streams::open(self)?;
+        self.runtime.process_id = self.runtime.process_id.take().or_else(|| self.process_id());
         self.place = Place::Open { broker: broker.clone(), embedded };
         Ok(broker)
     }

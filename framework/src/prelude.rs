@@ -11,5 +11,6 @@ pub use nowfold_core::topology::{Topology, TopologyError};
 pub use nowfold_operators::{
     ActionLog, ActionSource, ActionStream, Actions, Answer, Features, MissingEntity, ToActions, feature,
 };
+pub use nowfold_runtime::Guarantee;
 pub use nowfold_schemas::{Action, ActionCodec, Attribute, Attributes, attributes};
 pub use nowfold_testkit::TestDriver;

@@ -43,7 +43,9 @@ impl Streams {
             create_foreign_topics(broker.as_ref(), &topology, config.runtime.default_partitions)?;
         }
         let platform = Platform { broker: broker.clone(), clock: Arc::new(SystemClock), serdes: serdes.clone() };
-        let inner = nowfold_runtime::Streams::start(topology, platform, config.runtime.clone())?;
+        let mut runtime = config.runtime.clone();
+        runtime.process_id = runtime.process_id.or_else(|| config.process_id());
+        let inner = nowfold_runtime::Streams::start(topology, platform, runtime)?;
         let app = Self {
             inner,
             broker,

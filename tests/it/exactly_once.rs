@@ -24,7 +24,7 @@ use super::doomed::{Doomed, Fate};
 use super::support::{test_kafka, until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const PARTITIONS: i32 = 4;
+pub(crate) const PARTITIONS: i32 = 4;
 
 /// Counts the records of each key in a store, and sends the count on.
 struct Counter;
@@ -42,7 +42,7 @@ impl Processor<String, String, String, i64> for Counter {
     }
 }
 
-fn topology(prefix: &str) -> Topology {
+pub(crate) fn topology(prefix: &str) -> Topology {
     let app = StreamsBuilder::new(&format!("{prefix}-app"));
     app.state_store(StoreSpec::key_value("counts"));
     app.stream(format!("{prefix}-in"), Plain::<String, String>::new())
@@ -51,7 +51,7 @@ fn topology(prefix: &str) -> Topology {
     app.build().unwrap()
 }
 
-fn create_topics(broker: &dyn Broker, prefix: &str) {
+pub(crate) fn create_topics(broker: &dyn Broker, prefix: &str) {
     for name in ["in", "out"] {
         let config = BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]);
         let spec = TopicSpec { name: format!("{prefix}-{name}").into(), partitions: Some(PARTITIONS), config };
@@ -60,7 +60,7 @@ fn create_topics(broker: &dyn Broker, prefix: &str) {
 }
 
 /// Writes `n` records of `n_keys` keys; returns how many each key has.
-fn fill(broker: &dyn Broker, prefix: &str, n: usize, n_keys: usize) -> BTreeMap<String, i64> {
+pub(crate) fn fill(broker: &dyn Broker, prefix: &str, n: usize, n_keys: usize) -> BTreeMap<String, i64> {
     let (mut producer, mut truth) = (broker.producer().unwrap(), BTreeMap::new());
     for i in 0..n {
         let key = format!("key-{}", (i * 7 + i / 3) % n_keys);
@@ -94,7 +94,7 @@ fn config() -> RuntimeConfig {
     }
 }
 
-fn start(broker: Arc<dyn Broker>, prefix: &str, config: RuntimeConfig) -> Result<Runtime, RuntimeError> {
+pub(crate) fn start(broker: Arc<dyn Broker>, prefix: &str, config: RuntimeConfig) -> Result<Runtime, RuntimeError> {
     let platform = Platform { broker, clock: Arc::new(SystemClock), serdes: SerdeEnv::default() };
     Runtime::start(topology(prefix), platform, config)
 }
@@ -127,7 +127,7 @@ fn counts(records: &[LogRecord]) -> BTreeMap<String, Vec<i64>> {
 }
 
 #[track_caller]
-fn assert_exactly_once(broker: &dyn Broker, prefix: &str, truth: &BTreeMap<String, i64>, what: &str) {
+pub(crate) fn assert_exactly_once(broker: &dyn Broker, prefix: &str, truth: &BTreeMap<String, i64>, what: &str) {
     let found = counts(&outputs(broker, prefix));
     for (key, n) in truth {
         let expected: Vec<_> = (1..=*n).collect();
@@ -139,7 +139,7 @@ fn assert_exactly_once(broker: &dyn Broker, prefix: &str, truth: &BTreeMap<Strin
     assert_eq!(found.len(), truth.len(), "{what}");
 }
 
-fn await_outputs(broker: &dyn Broker, app: &Runtime, prefix: &str, n: usize) {
+pub(crate) fn await_outputs(broker: &dyn Broker, app: &Runtime, prefix: &str, n: usize) {
     let input = |p| TopicPartition::new(format!("{prefix}-in"), p);
     let done = || {
         (0..PARTITIONS).all(|p| {

@@ -12,7 +12,7 @@ use nowfold::embedded::EmbeddedLog;
 use nowfold::operators::Features;
 use nowfold::prelude::*;
 use nowfold::runtime::broker::{Broker, BrokerError, TopicSpec};
-use nowfold::runtime::membership::{Membership, MembershipEvent, OffsetCommit};
+use nowfold::runtime::membership::{Generation, Membership, MembershipEvent, OffsetCommit};
 use nowfold::runtime::{AppState, Platform, RuntimeConfig, Streams as Runtime, SystemClock};
 
 use super::meddler::Meddler;
@@ -171,6 +171,12 @@ impl Membership for Gated {
 /// broker takes it for the new generation's, and another member may have gone further.
 #[test]
 fn offsets_of_lost_tasks_are_not_committed_in_the_next_generation() {
+    for guarantee in [Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {
+        lost_before_the_commit(RuntimeConfig { guarantee, ..config() });
+    }
+}
+
+fn lost_before_the_commit(config: RuntimeConfig) {
     let log = log_with(&[("clicks", 1)]);
     let late = Arc::new(AtomicU32::new(0));
     let (seen, records) = (late.clone(), log.clone());
@@ -178,7 +184,8 @@ fn offsets_of_lost_tasks_are_not_committed_in_the_next_generation() {
         let (log, late) = (records.clone(), seen.clone());
         Box::new(Zombie { inner, log, late, stage: Stage::Before })
     });
-    let app = start(broker);
+    let app = start_on(broker, topology(), config);
+    app.await_running(PATIENCE).unwrap();
     let truth = send(&log, (0..100).map(click));
     await_truth(&app, &truth);
     until(PATIENCE, || "never rejoined".to_owned(), || committed(&log, "clicks", 0) == 100);
@@ -205,9 +212,9 @@ struct Zombie {
 }
 
 impl Zombie {
-    fn n_actions(&self) -> usize {
-        let at = |p| TopicPartition::new("actions", p);
-        self.log.records(&at(0)).map_or(0, |records| records.len())
+    /// Actions that were written, committed or not.
+    fn n_actions(&self) -> i64 {
+        self.log.log_end(&TopicPartition::new("actions", 0)).unwrap_or(0)
     }
 }
 
@@ -242,6 +249,13 @@ impl Membership for Zombie {
             self.late.fetch_add(1, Ordering::Relaxed);
         }
         self.inner.commit(offsets)
+    }
+
+    fn generation(&self) -> Result<Generation, BrokerError> {
+        if self.stage == Stage::Released {
+            self.late.fetch_add(1, Ordering::Relaxed);
+        }
+        self.inner.generation()
     }
 
     fn leave(self: Box<Self>, timeout: Duration) -> Result<(), BrokerError> {

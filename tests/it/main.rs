@@ -8,6 +8,7 @@ mod doomed;
 mod embedded;
 mod exactly_once;
 mod faults;
+mod guarantee_costs;
 mod instances;
 mod items;
 mod kill_nine;

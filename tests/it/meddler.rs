@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use nowfold::core::names::{Offset, TopicName, TopicPartition};
 use nowfold::runtime::broker::{
-    Broker, BrokerError, Committed, PartitionReader, Producer, TopicInfo, TopicSpec, Waker, Watermarks,
+    Broker, BrokerError, Committed, PartitionReader, Producer, TopicInfo, TopicSpec, TransactionalProducer,
+    TransactionalSpec, Waker, Watermarks,
 };
 use nowfold::runtime::membership::Membership;
 
@@ -65,6 +66,14 @@ impl Broker for Meddler {
 
     fn producer(&self) -> Result<Box<dyn Producer>, BrokerError> {
         self.inner.producer()
+    }
+
+    fn transactional_producer(&self, spec: &TransactionalSpec) -> Result<Box<dyn TransactionalProducer>, BrokerError> {
+        self.inner.transactional_producer(spec)
+    }
+
+    fn log_end(&self, partition: &TopicPartition) -> Result<Offset, BrokerError> {
+        self.inner.log_end(partition)
     }
 
     fn join(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Membership>, BrokerError> {

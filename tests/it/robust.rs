@@ -230,6 +230,26 @@ fn a_topic_that_ends_before_the_committed_offset_was_created_again_and_is_not_re
     assert!(app.close().is_err());
 }
 
+#[test]
+fn a_partition_that_is_left_has_no_lag_here_any_more() {
+    let render = nowfold::serve::install_recorder().unwrap();
+    let log = log_with(&[("lagging", 1), ("out", 1)]);
+    send(&log, "lagging", 0, (0..7).map(|i| i.to_string()));
+    let late = Late::new(0, true);
+    let app = StreamsBuilder::new("robust");
+    let lagging = app.stream::<String, String>("lagging", Pair::new(Utf8, late));
+    lagging.to("out", Plain::new());
+    let app = try_start(Arc::new(log), app.build().unwrap(), config()).unwrap();
+    let lag = || {
+        let page = render();
+        let line = page.lines().find(|line| line.starts_with("nowfold_lag_records") && line.contains("lagging"));
+        line.and_then(|line| line.rsplit_once(' ')).map(|(_, lag)| lag.to_owned())
+    };
+    until(PATIENCE, || format!("{:?}", lag()), || lag().as_deref() == Some("7"));
+    app.close().unwrap();
+    assert_eq!(lag().as_deref(), Some("0"));
+}
+
 /// A gate that the mapping waits at.
 #[derive(Clone, Default)]
 struct Gate(Arc<(AtomicBool, AtomicU32)>);

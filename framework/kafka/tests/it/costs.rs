@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use nowfold_core::names::{TopicName, TopicPartition};
 use nowfold_kafka::{Kafka, KafkaConfig};
-use nowfold_runtime::broker::{Broker, PartitionReader, Waker};
+use nowfold_runtime::broker::{Broker, PartitionReader, TransactionalSpec, Waker};
+use nowfold_runtime::membership::OffsetCommit;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Message, Offset, TopicPartitionList};
 
@@ -63,6 +64,48 @@ fn child_that_idles() {
         member.poll(Duration::ZERO).unwrap();
     }
     println!("\nidle-ms-per-s {:.1}", (cpu() - before).as_secs_f64() * 1e3 / start.elapsed().as_secs_f64());
+}
+
+/// librdkafka's own waiting for records, in a flush or a commit, goes in steps of 100 ms.
+#[test]
+fn transactions_and_flushes_do_not_wait_in_steps_of_100_ms() {
+    let Some(kafka) = connect() else { return };
+    let topic = topic(&kafka, "transactions", 4);
+    let mut member = kafka.join(topic.as_str(), std::slice::from_ref(&topic)).unwrap();
+    eventually("the member owns its partitions", || member.poll(Duration::from_millis(100)).unwrap());
+    let spec = TransactionalSpec { id: topic.to_string(), timeout: Duration::from_secs(10) };
+    let mut producer = kafka.transactional_producer(&spec).unwrap();
+    let mut steps = [const { Vec::new() }; 3];
+    for round in 0..60 {
+        producer.begin().unwrap();
+        for i in 0..1_000 {
+            producer.send(record(&topic, i % 4, vec![7; 200])).unwrap();
+        }
+        let mut lap = Instant::now();
+        let mut take = |step: usize| {
+            steps[step].push(lap.elapsed());
+            lap = Instant::now();
+        };
+        assert!(producer.flush(Duration::from_secs(10)).unwrap().is_empty());
+        take(0);
+        let partition = |partition| TopicPartition::new(topic.as_str(), partition);
+        let offset = |number| OffsetCommit { partition: partition(number), offset: round, metadata: String::new() };
+        let offsets: Vec<_> = (0..4).map(offset).collect();
+        producer.send_offsets(&member.generation().unwrap(), &offsets, Duration::from_secs(10)).unwrap();
+        take(1);
+        producer.commit(Duration::from_secs(10)).unwrap();
+        take(2);
+        member.poll(Duration::ZERO).unwrap();
+    }
+    let mut sums: Vec<_> = (0..60).map(|i| steps.iter().map(|step| step[i]).sum::<Duration>()).collect();
+    sums.sort();
+    for (name, step) in ["flush", "send offsets", "commit"].iter().zip(&mut steps) {
+        step.sort();
+        eprintln!("{name}: p50 {:?}, p90 {:?}", percentile(step, 50), percentile(step, 90));
+    }
+    eprintln!("sum: p50 {:?}, p90 {:?}", percentile(&sums, 50), percentile(&sums, 90));
+    assert!(percentile(&sums, 10) < Duration::from_millis(90), "no transaction is faster than a step: {sums:?}");
+    member.leave(Duration::from_secs(10)).unwrap();
 }
 
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {

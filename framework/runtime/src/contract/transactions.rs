@@ -88,7 +88,7 @@ fn eventually_committed(broker: &dyn Broker, group: &str, partition: &TopicParti
     let stable = || broker.committed(group, std::slice::from_ref(partition));
     eventually("the offset is stable", || match stable() {
         Err(error) if error.is_retriable() => None,
-        answer => Some(drop(ok(answer, "asking for a committed offset"))),
+        answer => Some(ok(answer, "asking for a committed offset")),
     });
     committed(broker, group, partition)
 }
