@@ -5,6 +5,7 @@
 mod bench;
 mod cargo;
 mod ci;
+mod conformance;
 mod demo;
 mod differential;
 mod java;
@@ -50,6 +51,8 @@ enum Command {
     Mutants(mutants::Mutants),
     /// Have numpy recompute the store's answers on random events.
     Numpy(numpy::Numpy),
+    /// Run conformance cases, which Kafka Streams answered, on the test driver.
+    Conformance(conformance::Conformance),
     /// Run the benches, which print one JSON object per line.
     Bench(bench::Bench),
 }
@@ -74,6 +77,7 @@ fn run(cli: &Cli, started: Instant) -> Result<ExitCode> {
         Command::Differential(differential) => differential.run().map(|()| ExitCode::SUCCESS),
         Command::Mutants(mutants) => mutants.run(),
         Command::Numpy(numpy) => numpy.run().map(|()| ExitCode::SUCCESS),
+        Command::Conformance(conformance) => conformance.run(),
         Command::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
     }
 }

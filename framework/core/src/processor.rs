@@ -2,14 +2,15 @@
 
 use std::any::Any;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use crate::failure::Stage;
 use crate::names::TopicPartition;
 use crate::record::{LogRecord, Origin, Record};
 use crate::serde::SerdeError;
 use crate::state::{StateStore, StoreError};
-use crate::task::Tally;
 use crate::task::graph::NodeContext;
+use crate::task::{Punctuation, PunctuationClock, Schedule, Tally};
 use crate::time::Timestamp;
 
 pub use crate::state::{ChangelogWrite, LoggedKeyValue, LoggedSession, LoggedVersioned, LoggedWindow};
@@ -27,6 +28,22 @@ pub trait Processor<KI, VI, KO, VO>: Send {
         cx: &mut ProcessorContext<'_, '_, KO, VO>,
         record: Record<KI, VI>,
     ) -> Result<(), ProcessError>;
+
+    /// Called once before the first record; the place for [`ProcessorContext::schedule`].
+    ///
+    /// # Errors
+    /// An error is judged as a record's failure would be.
+    fn init(&mut self, _cx: &mut ProcessorContext<'_, '_, KO, VO>) -> Result<(), ProcessError> {
+        Ok(())
+    }
+
+    /// Called when a schedule is due. Results go to [`ProcessorContext::forward`].
+    ///
+    /// # Errors
+    /// An error is judged as a record's failure would be.
+    fn punctuate(&mut self, _cx: &mut ProcessorContext<'_, '_, KO, VO>, _due: Punctuation) -> Result<(), ProcessError> {
+        Ok(())
+    }
 }
 
 /// Why a processor refused a record. Made from any error with `?`, or from a sentence with [`ProcessError::new`].
@@ -90,16 +107,35 @@ impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
         Self { node, output: PhantomData }
     }
 
+    /// Passes a record to the node of this name below, and to no other.
+    ///
+    /// # Errors
+    /// When there is no such node, the node failed in a way that stops the task, or the timestamp is negative.
+    pub fn forward_to(&mut self, child: &str, record: Record<K, V>) -> Result<(), ProcessError> {
+        usable(&record)?;
+        if self.node.forward_to_named(child, &mut Some(record))? {
+            return Ok(());
+        }
+        Err(ProcessError::new(format!("it forwards to {child:?}, but no node of this name is attached to it")))
+    }
+
+    /// Has [`Processor::punctuate`] called at intervals, at least a millisecond long. A gap is caught up with one call.
+    pub fn schedule(&mut self, interval: Duration, clock: PunctuationClock) -> Schedule {
+        let (node, now) = (self.node.node, self.node.shared.wall_clock);
+        self.node.shared.schedules.add(node, interval, clock, now)
+    }
+
+    /// Ends a schedule.
+    pub fn cancel(&mut self, schedule: Schedule) {
+        self.node.shared.schedules.cancel(schedule);
+    }
+
     /// Passes a record to every node below, in the order in which they were added.
     ///
     /// # Errors
     /// When a node below failed in a way that stops the task (pass it on with `?`), or the record's timestamp is negative.
     pub fn forward(&mut self, record: Record<K, V>) -> Result<(), ProcessError> {
-        if record.timestamp.as_millis() < 0 {
-            let cause =
-                format!("it forwards a record with a negative timestamp ({}), which no log takes", record.timestamp);
-            return Err(ProcessError::new(cause));
-        }
+        usable(&record)?;
         self.node.forward(&mut Some(record))
     }
 
@@ -203,4 +239,13 @@ impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
         any.downcast_mut()
             .ok_or_else(|| StoreError::NotConnected { store: name.to_string(), kind: std::any::type_name::<S>() })
     }
+}
+
+/// Refuses timestamps that no log takes.
+fn usable<K, V>(record: &Record<K, V>) -> Result<(), ProcessError> {
+    if record.timestamp.as_millis() >= 0 {
+        return Ok(());
+    }
+    let time = record.timestamp;
+    Err(ProcessError::new(format!("it forwards a record with a negative timestamp ({time}), which no log takes")))
 }

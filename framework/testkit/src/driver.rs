@@ -207,7 +207,7 @@ impl TestDriver {
     /// # Errors
     /// [`TaskFailure`] when something that waited is processed and stops the topology.
     pub fn advance(&self, duration: Duration) -> Result<(), TaskFailure> {
-        self.0.borrow().clock.advance(duration);
+        self.engine().clock.advance(duration);
         self.process()
     }
 

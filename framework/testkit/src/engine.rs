@@ -74,7 +74,20 @@ impl Engine {
         configured.unwrap_or_else(|error| panic!("a serde refuses the environment of the test: {error}"));
         publish::declare(&self.hub, &self.topology, &self.log);
         self.open();
+        self.failure = self.begin_tasks().err();
         publish::update(self);
+    }
+
+    /// Lets every processor make its schedules before time moves.
+    fn begin_tasks(&mut self) -> Result<(), TaskFailure> {
+        let now = self.clock.now();
+        for index in 0..self.tasks.len() {
+            let Some(running) = self.tasks.get_mut(index) else { continue };
+            running.task.process(now, 0)?;
+            let (effects, id) = (running.task.take_effects(), running.task.id());
+            self.append_effects(effects, id);
+        }
+        Ok(())
     }
 
     /// Opens tasks anew from the logs and the committed offsets, as after a crash, and processes what waits.
@@ -135,9 +148,10 @@ impl Engine {
         running.fetch(&self.log);
         let processed = running.task.process(self.clock.now(), 1)?;
         let (effects, id) = (running.task.take_effects(), running.task.id());
+        let has_effects = !effects.is_empty();
         self.append_effects(effects, id);
         match processed {
-            Processed::Records(n) => Ok(n > 0),
+            Processed::Records(n) => Ok(n > 0 || has_effects),
             Processed::Blocked { taken, cause } => {
                 self.blocked.insert(id.to_string(), cause);
                 Ok(taken > 0)

@@ -3,8 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
+
+use super::StreamsBuilder;
+use crate::names::StoreName;
 use crate::processor::{ProcessError, ProcessorContext};
 use crate::record::Record;
+use crate::state::StoreSpec;
 use crate::time::{Timestamp, millis};
 use crate::window::Window;
 
@@ -60,37 +65,58 @@ impl<V> fmt::Display for Late<V> {
     }
 }
 
-/// Decides when closed windows are looked for.
-#[derive(Debug)]
+/// Decides when closed windows are looked for. What was sent is remembered in a store of its own, so that a restart sends
+/// no window twice.
+#[derive(Clone, Debug)]
 pub(super) struct Closing {
     every: Option<i64>,
-    next_look: i64,
-    /// The close time of the last look that found windows to have closed.
-    pub(super) last: Option<i64>,
+    store: StoreName,
 }
 
 impl Closing {
-    pub(super) fn new(emit: Emit) -> Self {
+    /// Adds the store when windows are sent on close.
+    pub(super) fn new(builder: &StreamsBuilder, emit: Emit, store: &StoreName) -> Self {
+        let store = StoreName::from(format!("{store}-closed"));
         let every = match emit {
             Emit::OnUpdate => None,
-            Emit::OnClose { every } => Some(millis(every)),
+            Emit::OnClose { every } => {
+                builder.state_store(StoreSpec::key_value(store.clone()));
+                Some(millis(every))
+            }
         };
-        Self { every, next_look: i64::MIN, last: None }
+        Self { every, store }
+    }
+
+    /// The store that a node needs for it.
+    pub(super) fn store(&self) -> Option<StoreName> {
+        self.every.map(|_| self.store.clone())
     }
 
     pub(super) fn emits_updates(&self) -> bool {
         self.every.is_none()
     }
 
-    /// Whether to look now for windows closed by `close`; true at most once for each `close`. The caller then sets
-    /// [`last`](Self::last).
-    pub(super) fn looks(&mut self, now: Timestamp, close: i64) -> bool {
-        let Some(every) = self.every else { return false };
-        if now.as_millis() < self.next_look {
-            return false;
+    /// Whether to look now for windows closed by `close`: then the close time of the last look, if there was one.
+    pub(super) fn looks<K: 'static, V: 'static>(
+        &self,
+        cx: &mut ProcessorContext<'_, '_, K, V>,
+        close: i64,
+    ) -> Result<Option<Option<i64>>, ProcessError> {
+        let Some(every) = self.every else { return Ok(None) };
+        let now = cx.wall_clock().as_millis();
+        let mut store = cx.key_value(self.store.as_str())?;
+        let known = store.get(&[])?;
+        let (next_look, last): (i64, Option<i64>) = match known {
+            Some(bytes) => postcard::from_bytes(&bytes)?,
+            None => (i64::MIN, None),
+        };
+        if now < next_look {
+            return Ok(None);
         }
-        self.next_look = now.as_millis().saturating_add(every);
-        self.last.is_none_or(|last| last < close)
+        let looks = last.is_none_or(|last| last < close);
+        let known = (now.saturating_add(every), if looks { Some(close) } else { last });
+        store.put(Bytes::new(), postcard::to_stdvec(&known)?.into())?;
+        Ok(looks.then_some(last))
     }
 }
 

@@ -152,13 +152,14 @@ pub(super) fn add_sessions<K: Clone + 'static, V: 'static, A: 'static>(
     parts: SessionFold<K, V, A>,
     emit: Emit,
 ) -> usize {
-    let store = parts.store.clone();
+    let closing = Closing::new(builder, emit, &parts.store);
+    let stores: Vec<_> = [parts.store.clone()].into_iter().chain(closing.store()).collect();
     let make = Arc::new(move || {
-        TypedNode::boxed(SessionNode { parts: parts.clone(), closing: Closing::new(emit), stream_time: i64::MIN })
+        TypedNode::boxed(SessionNode { parts: parts.clone(), closing: closing.clone(), stream_time: i64::MIN })
     });
     let mut graph = builder.0.borrow_mut();
     let node = graph.add(name, NodeKind::Processor, &[input], make);
-    graph.connect(node, &[store]);
+    graph.connect(node, &stores);
     node
 }
 
@@ -236,14 +237,11 @@ impl<K: Clone + 'static, V: 'static, A: 'static> SessionNode<K, V, A> {
         Ok(())
     }
 
-    fn close(&mut self, cx: Results<'_, '_, '_, K, A>, record: &Record<K, V>) -> Result<(), ProcessError> {
+    fn close(&self, cx: Results<'_, '_, '_, K, A>, record: &Record<K, V>) -> Result<(), ProcessError> {
         let SessionWindows { gap, grace } = self.parts.windows;
         let close = self.stream_time.saturating_sub(grace).saturating_sub(gap);
-        if !self.closing.looks(cx.wall_clock(), close) {
-            return Ok(());
-        }
-        let from = self.closing.last.unwrap_or(i64::MIN);
-        self.closing.last = Some(close);
+        let Some(last) = self.closing.looks(cx, close)? else { return Ok(()) };
+        let from = last.unwrap_or(i64::MIN);
         let (from, to) = (Timestamp::from_millis(from), Timestamp::from_millis(close.saturating_sub(1)));
         for SessionEntry { key, start, end, value } in cx.session(self.parts.store.as_str())?.ended(from, to)? {
             let key = Windowed { key: self.parts.results.read_key(&key)?, window: Window { start, end } };

@@ -178,13 +178,10 @@ impl<K: Clone + 'static, V: 'static, A: 'static> SlidingNode<K, V, A> {
         self.update(cx, input, (0, combined))
     }
 
-    fn close(&mut self, cx: Results<'_, '_, '_, K, A>, record: &Record<K, V>) -> Result<(), ProcessError> {
+    fn close(&self, cx: Results<'_, '_, '_, K, A>, record: &Record<K, V>) -> Result<(), ProcessError> {
         let close = self.stream_time.saturating_sub(self.windows.grace);
-        if !self.closing.looks(cx.wall_clock(), close) {
-            return Ok(());
-        }
-        let from = self.closing.last.map_or(0, |last| last.saturating_sub(self.windows.difference));
-        self.closing.last = Some(close);
+        let Some(last) = self.closing.looks(cx, close)? else { return Ok(()) };
+        let from = last.map_or(0, |last| last.saturating_sub(self.windows.difference));
         let to = close.saturating_sub(self.windows.difference).saturating_sub(1);
         self.parts.emit_closed(cx, (from, to), record)
     }

@@ -103,14 +103,11 @@ impl<K: Clone + 'static, V: 'static, A: 'static> WindowNode<K, V, A> {
         Self { parts, closing, stream_time: i64::MIN }
     }
 
-    fn close(&mut self, cx: Results<'_, '_, '_, K, A>, record: &Record<K, V>) -> Result<(), ProcessError> {
+    fn close(&self, cx: Results<'_, '_, '_, K, A>, record: &Record<K, V>) -> Result<(), ProcessError> {
         let Windows::Time(windows) = self.parts.windows else { return Ok(()) };
         let close = self.stream_time.saturating_sub(windows.grace);
-        if !self.closing.looks(cx.wall_clock(), close) {
-            return Ok(());
-        }
-        let from = self.closing.last.map_or(0, |last| last.saturating_sub(windows.size).saturating_add(1));
-        self.closing.last = Some(close);
+        let Some(last) = self.closing.looks(cx, close)? else { return Ok(()) };
+        let from = last.map_or(0, |last| last.saturating_sub(windows.size).saturating_add(1));
         self.parts.emit_closed(cx, (from, close.saturating_sub(windows.size)), record)
     }
 }

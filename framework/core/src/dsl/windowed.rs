@@ -163,14 +163,15 @@ pub(super) fn add_windowed<K: Clone + 'static, V: 'static, A: 'static>(
     parts: WindowFold<K, V, A>,
     emit: Emit,
 ) -> usize {
-    let store = parts.store.clone();
+    let closing = Closing::new(builder, emit, &parts.store);
+    let stores: Vec<_> = [parts.store.clone()].into_iter().chain(closing.store()).collect();
     let make: MakeNode = match parts.windows {
-        Windows::Sliding(_) => Arc::new(move || TypedNode::boxed(SlidingNode::new(parts.clone(), Closing::new(emit)))),
-        _ => Arc::new(move || TypedNode::boxed(WindowNode::new(parts.clone(), Closing::new(emit)))),
+        Windows::Sliding(_) => Arc::new(move || TypedNode::boxed(SlidingNode::new(parts.clone(), closing.clone()))),
+        _ => Arc::new(move || TypedNode::boxed(WindowNode::new(parts.clone(), closing.clone()))),
     };
     let mut graph = builder.0.borrow_mut();
     let node = graph.add(name, NodeKind::Processor, &[input], make);
-    graph.connect(node, &[store]);
+    graph.connect(node, &stores);
     node
 }
 

@@ -5,6 +5,7 @@
 
 use std::any::Any;
 
+use super::punctuation::Punctuation;
 use super::shared::{Shared, StoreSlot};
 use super::wiring::Wiring;
 use crate::failure::Stage;
@@ -17,6 +18,16 @@ use crate::time::Timestamp;
 /// A node at work. `slot` is an `Option<Record<K, V>>` of the node's input type.
 pub(crate) trait Node: Send {
     fn process(&mut self, cx: &mut NodeContext<'_>, slot: &mut dyn Any) -> Result<(), ProcessError>;
+
+    /// Called once, before any record.
+    fn init(&mut self, _cx: &mut NodeContext<'_>) -> Result<(), ProcessError> {
+        Ok(())
+    }
+
+    /// Called when one of the node's schedules is due.
+    fn punctuate(&mut self, _cx: &mut NodeContext<'_>, _due: Punctuation) -> Result<(), ProcessError> {
+        Ok(())
+    }
 }
 
 /// Copies a slot so that a second child gets its own record.
@@ -59,6 +70,16 @@ impl NodeContext<'_> {
     pub(crate) fn forward_to(&mut self, place: usize, slot: &mut dyn Any) -> Result<(), ProcessError> {
         let child = self.wiring.get(self.node).and_then(|wiring| wiring.children.get(place).copied());
         child.map_or(Ok(()), |child| self.run(child, slot))
+    }
+
+    /// Hands the record in `slot` to the child of this name; tells whether there is one.
+    pub(crate) fn forward_to_named(&mut self, name: &str, slot: &mut dyn Any) -> Result<bool, ProcessError> {
+        let Some(wiring) = self.wiring.get(self.node) else { return Ok(false) };
+        let is_named = |child: &&usize| self.wiring.get(**child).is_some_and(|wiring| &*wiring.name == name);
+        match wiring.children.iter().find(is_named) {
+            Some(&child) => self.run(child, slot).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     fn run(&mut self, child: usize, slot: &mut dyn Any) -> Result<(), ProcessError> {

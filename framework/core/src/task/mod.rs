@@ -14,6 +14,7 @@ mod effects;
 pub(crate) mod graph;
 pub(crate) mod node;
 pub(crate) mod pending;
+pub(crate) mod punctuation;
 mod queue;
 pub(crate) mod shared;
 pub(crate) mod wiring;
@@ -23,9 +24,11 @@ use std::sync::Arc;
 
 pub(crate) use current::ORIGIN_HEADER;
 pub use effects::{Counts, Effects, Tally};
+pub use punctuation::{Punctuation, PunctuationClock, Schedule};
 
 use crate::failure::{TaskFailure, Verdict};
 use crate::names::{Offset, Partition, StoreName, TopicName, TopicPartition};
+use crate::processor::ProcessError;
 use crate::record::LogRecord;
 use crate::state::{Changelog, StoreError};
 use crate::time::Timestamp;
@@ -95,6 +98,7 @@ pub struct Task {
     changelogs: Vec<(StoreName, TopicName)>,
     default_verdict: Verdict,
     turns: u64,
+    is_initialized: bool,
 }
 
 impl Task {
@@ -127,6 +131,7 @@ impl Task {
             changelogs: changelogs(topology, part),
             default_verdict: default_verdict(topology, part),
             turns: 0,
+            is_initialized: false,
         }
     }
 
@@ -214,13 +219,68 @@ impl Task {
     /// [`TaskFailure`] when a record failed and no handler passes over it. The task must then be closed.
     pub fn process(&mut self, now: Timestamp, max: usize) -> Result<Processed, TaskFailure> {
         self.shared.wall_clock = now;
+        self.initialize()?;
+        if let Some(cause) = self.punctuate(PunctuationClock::WallClock)? {
+            return Ok(Processed::Blocked { taken: 0, cause });
+        }
         for taken in 0..max {
             let Some(index) = self.next_queue() else { return Ok(Processed::Records(taken)) };
             if let Some(cause) = self.process_one(index)? {
                 return Ok(Processed::Blocked { taken, cause });
             }
+            if let Some(cause) = self.punctuate(PunctuationClock::StreamTime)? {
+                return Ok(Processed::Blocked { taken: taken + 1, cause });
+            }
         }
         Ok(Processed::Records(max))
+    }
+
+    /// Lets every node begin, once.
+    fn initialize(&mut self) -> Result<(), TaskFailure> {
+        if self.is_initialized {
+            return Ok(());
+        }
+        self.is_initialized = true;
+        for node in 0..self.nodes.len() {
+            self.call(node, Timestamp::MIN, |node, cx| node.init(cx))?;
+        }
+        Ok(())
+    }
+
+    /// Calls the processors whose schedules are due; a cause is returned when one must wait.
+    fn punctuate(&mut self, clock: PunctuationClock) -> Result<Option<String>, TaskFailure> {
+        if !self.is_restored() {
+            return Ok(None);
+        }
+        let now = match clock {
+            PunctuationClock::StreamTime => self.shared.stream_time,
+            PunctuationClock::WallClock => self.shared.wall_clock,
+        };
+        while let Some((node, schedule)) = self.shared.schedules.due(clock, now) {
+            let due = Punctuation { schedule, time: now };
+            if let Some(cause) = self.call(node, now, |node, cx| node.punctuate(cx, due))? {
+                return Ok(Some(cause));
+            }
+            self.shared.schedules.advance(schedule, now);
+        }
+        Ok(None)
+    }
+
+    /// Runs a node without a record; `time` is that of its writes. A cause is returned when it must wait.
+    fn call(
+        &mut self,
+        node: usize,
+        time: Timestamp,
+        run: impl FnOnce(&mut dyn Node, &mut NodeContext<'_>) -> Result<(), ProcessError>,
+    ) -> Result<Option<String>, TaskFailure> {
+        let source = self.queues.first().map_or_else(|| TopicPartition::new("", 0), |queue| queue.partition.clone());
+        self.shared.begin(&source, LogRecord { timestamp: time, ..LogRecord::empty() }, false);
+        self.run_node(node, run);
+        match self.shared.settle() {
+            None => Ok(None),
+            Some(Stop { retriable: true, cause, .. }) => Ok(Some(cause)),
+            Some(stop) => Err(stop.into_failure(source, -1)),
+        }
     }
 
     /// What processing asked for since the last call, to be applied in order.
@@ -331,12 +391,20 @@ impl Task {
 
     /// Runs the present record through the source node and all below.
     fn run(&mut self, source: usize) {
-        let Some((place, wiring)) = self.nodes.get_mut(source).zip(self.wiring.get(source)) else { return };
+        self.run_node(source, |node, cx| node.process(cx, &mut Option::<()>::None));
+    }
+
+    fn run_node(
+        &mut self,
+        index: usize,
+        run: impl FnOnce(&mut dyn Node, &mut NodeContext<'_>) -> Result<(), ProcessError>,
+    ) {
+        let Some((place, wiring)) = self.nodes.get_mut(index).zip(self.wiring.get(index)) else { return };
         let Some(mut node) = place.take() else { return };
         let mut cx =
-            NodeContext { nodes: &mut self.nodes, wiring: &self.wiring, shared: &mut self.shared, node: source };
-        let outcome = node.process(&mut cx, &mut Option::<()>::None);
-        if let Some(place) = self.nodes.get_mut(source) {
+            NodeContext { nodes: &mut self.nodes, wiring: &self.wiring, shared: &mut self.shared, node: index };
+        let outcome = run(node.as_mut(), &mut cx);
+        if let Some(place) = self.nodes.get_mut(index) {
             *place = Some(node);
         }
         if let Err(error) = outcome {

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 
 use super::graph::{Node, NodeContext};
+use super::punctuation::Punctuation;
 use crate::processor::{ProcessError, Processor, ProcessorContext};
 use crate::record::Record;
 
@@ -39,5 +40,13 @@ where
         let record = slot.downcast_mut::<Option<Record<KI, VI>>>().and_then(Option::take);
         let record = record.ok_or_else(|| ProcessError::new("the record is of another type than the node takes"))?;
         self.processor.process(&mut ProcessorContext::new(cx), record)
+    }
+
+    fn init(&mut self, cx: &mut NodeContext<'_>) -> Result<(), ProcessError> {
+        self.processor.init(&mut ProcessorContext::new(cx))
+    }
+
+    fn punctuate(&mut self, cx: &mut NodeContext<'_>, due: Punctuation) -> Result<(), ProcessError> {
+        self.processor.punctuate(&mut ProcessorContext::new(cx), due)
     }
 }

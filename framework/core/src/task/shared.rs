@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::current::Current;
 use super::effects::{Effects, Mark, Tally};
 use super::pending::Pending;
+use super::punctuation::Schedules;
 use super::wiring::Wiring;
 use crate::failure::{Failure, FailureHandlers, Stage, TaskFailure, Verdict};
 use crate::names::{Offset, StoreName, TopicName, TopicPartition};
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) stores: Vec<StoreSlot>,
     pub(crate) stream_time: Timestamp,
     pub(crate) wall_clock: Timestamp,
+    pub(crate) schedules: Schedules,
     /// The present record only rebuilds stores.
     pub(crate) replaying: bool,
     handlers: FailureHandlers,
@@ -84,6 +86,7 @@ impl Shared {
             stores,
             stream_time: Timestamp::MIN,
             wall_clock: Timestamp::MIN,
+            schedules: Schedules::default(),
             replaying: false,
             handlers,
             dead_letter_topic,
@@ -148,7 +151,12 @@ impl Shared {
 
     /// The present record could be read: it counts for stream time.
     pub(crate) fn advance_stream_time(&mut self) {
-        self.stream_time = self.stream_time.max(self.current.record.timestamp);
+        self.advance_stream_time_to(self.current.record.timestamp);
+    }
+
+    /// The present record was told to be of this time.
+    pub(crate) fn advance_stream_time_to(&mut self, time: Timestamp) {
+        self.stream_time = self.stream_time.max(time);
     }
 
     /// Counts the present record as dropped.

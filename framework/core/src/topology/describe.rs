@@ -68,6 +68,11 @@ impl Topology {
                 let text = processor_text(&name, &stores(node), &children, &parents);
                 vec![Entry { name, size, text }]
             }
+            NodeKind::Router(topics) => {
+                let topics: Vec<_> = topics.iter().map(AsRef::<str>::as_ref).collect();
+                let text = format!("    Sink: {name} (topic: any of {})\n      <-- {parents}\n", topics.join(", "));
+                vec![Entry { name, size, text }]
+            }
             NodeKind::Sink(topic) => {
                 let text = format!("    Sink: {name} (topic: {topic})\n      <-- {parents}\n");
                 vec![Entry { name, size, text }]
@@ -115,6 +120,9 @@ impl Topology {
         let _ = match &node.kind {
             NodeKind::Source(topic) => writeln!(edges, "  {}[({topic})] --> n{index}", topic_id(topic.as_str())),
             NodeKind::Sink(topic) => writeln!(edges, "  n{index} --> {}[({topic})]", topic_id(topic.as_str())),
+            NodeKind::Router(topics) => topics
+                .iter()
+                .try_for_each(|topic| writeln!(edges, "  n{index} -.-> {}[({topic})]", topic_id(topic.as_str()))),
             NodeKind::Processor => Ok(()),
         };
         for store in &node.stores {
@@ -143,6 +151,7 @@ impl Topology {
         let (kind, topic) = match &node.kind {
             NodeKind::Source(topic) => ("source", Some(topic.as_str())),
             NodeKind::Sink(topic) => ("sink", Some(topic.as_str())),
+            NodeKind::Router(_) => ("router", None),
             NodeKind::Processor => ("processor", None),
         };
         let to = node.children.iter().filter_map(|&index| self.nodes().get(index)).map(|child| &*child.name);

@@ -20,6 +20,8 @@ pub(crate) enum NodeKind {
     Source(TopicName),
     Processor,
     Sink(TopicName),
+    /// A sink that chooses among topics for each record.
+    Router(Vec<TopicName>),
 }
 
 pub(crate) struct NodeSpec {
@@ -161,6 +163,20 @@ impl GraphBuilder {
         if intermediate {
             self.lets_make_ids(index);
         }
+    }
+
+    /// Adds a sink that chooses its topic.
+    pub(crate) fn router(
+        &mut self,
+        name: &str,
+        topics: Vec<TopicName>,
+        format: Arc<dyn Format>,
+        parent: usize,
+        make: MakeNode,
+    ) {
+        self.check_name("operator", name);
+        let index = self.add(name, NodeKind::Router(topics), &[parent], make);
+        self.set_format(index, format);
     }
 
     fn has_node(&self, name: &str) -> bool {

@@ -1,5 +1,12 @@
 //! Contract suites: what every engine of a store must do, run by each engine's own tests.
 
 mod key_value;
+mod session;
+mod support;
+mod versioned;
+mod window;
 
 pub use key_value::key_value_store;
+pub use session::session_store;
+pub use versioned::versioned_store;
+pub use window::window_store;

@@ -9,7 +9,9 @@ mod joins;
 mod papi;
 mod processors;
 mod stateless;
+mod stores;
 mod tables;
+mod ticks;
 mod windows;
 
 use std::collections::BTreeMap;

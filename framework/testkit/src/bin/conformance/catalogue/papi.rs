@@ -1,9 +1,12 @@
 //! The Processor API.
 
 use nowfold_core::serde::Plain;
-use nowfold_core::state::StoreSpec;
+use nowfold_core::state::{StoreSpec, WindowOptions};
+use nowfold_core::task::PunctuationClock;
 
-use super::{BuildError, Kind, Outcome, Plan, StoreKind, Stream, Text, add as plus, processors, show, start, text};
+use super::{
+    BuildError, Kind, Outcome, Plan, StoreKind, Text, add as plus, processors, show, start, stores, text, ticks,
+};
 
 pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
     match name {
@@ -31,7 +34,57 @@ pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
             plan.input("in").process("read", move || processors::read_global(kept.clone()), &[]).to("out", text());
             plan.global_store(table, false);
         }
-        "papi-forward-children" => forward_children(plan.input("in")),
+        "papi-forward-children" => {
+            let routed = plan.input("in").process("route", || processors::each(processors::route), &[]);
+            routed.clone().peek("even", |_, _| ()).to("out-even", text());
+            routed.peek("odd", |_, _| ()).to("out-odd", text());
+        }
+        "papi-window-store" => {
+            let options = WindowOptions {
+                retention_ms: plan.int("retention"),
+                duplicates: plan.flag("duplicates"),
+                timestamped: false,
+            };
+            plan.app.state_store(StoreSpec::window("w", options));
+            plan.input("in").process("commands", || processors::each(stores::window), &["w"]).to("out", text());
+            let length = plan.int("size");
+            plan.stores.push(("w", StoreKind::Window { kind: Kind::Text, length, stamped: false }));
+        }
+        "papi-session-store" => {
+            plan.app.state_store(StoreSpec::session("s", plan.ms("retention")?));
+            plan.input("in").process("commands", || processors::each(stores::session), &["s"]).to("out", text());
+            plan.stores.push(("s", StoreKind::Session(Kind::Text)));
+        }
+        "papi-versioned-store" => {
+            plan.app.state_store(StoreSpec::versioned("v", plan.ms("history")?));
+            plan.input("in").process("commands", || processors::each(stores::versioned), &["v"]).to("out", text());
+        }
+        "papi-dedup" => {
+            let window = plan.int("window");
+            let retention_ms = 2 * window + 1;
+            plan.app.state_store(StoreSpec::window(
+                "seen",
+                WindowOptions { retention_ms, duplicates: false, timestamped: false },
+            ));
+            let fresh = plan.input("in").process("dedup", move || stores::dedup(window), &["seen"]);
+            fresh.to("out", text());
+            plan.stores.push(("seen", StoreKind::Window { kind: Kind::Integer, length: window, stamped: false }));
+        }
+        "papi-punctuate-stream" | "papi-punctuate-wall" => {
+            let clock = if name.ends_with("wall") { PunctuationClock::WallClock } else { PunctuationClock::StreamTime };
+            plan.app.state_store(StoreSpec::key_value("n"));
+            let (interval, cancel_after) = (plan.ms("interval")?, plan.int("cancel_after"));
+            let ticking = move || ticks::Ticks::new(interval, clock, cancel_after);
+            plan.input("in").process("ticks", ticking, &["n"]).to("out", Plain::<Text, i64>::new());
+            plan.sinks.push(("out".to_owned(), super::stateless::INTEGERS));
+            plan.stores.push(("n", StoreKind::Plain(Kind::Integer)));
+        }
+        "papi-ttl" => {
+            plan.app.state_store(StoreSpec::timestamped_key_value("t"));
+            let (ttl, interval) = (plan.ms("ttl")?, plan.ms("interval")?);
+            plan.input("in").process("ttl", move || ticks::Ttl { ttl, interval }, &["t"]).to("out", text());
+            plan.stores.push(("t", StoreKind::Stamped(Kind::Text)));
+        }
         "papi-headers" => {
             plan.input("in").process("edit", || processors::each(processors::headers), &[]).to("out", text());
         }
@@ -51,11 +104,4 @@ pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
         _ => return Err(BuildError::Unknown),
     }
     Ok(())
-}
-
-fn forward_children(input: Stream) {
-    let routed = input.process("route", || processors::Route, &[]);
-    let [even, odd] = routed.split("by-route").branch("even", |_, v| v.0).default_branch("odd");
-    even.map_values("even-value", |_, v| v.1).to("out-even", text());
-    odd.map_values("odd-value", |_, v| v.1).to("out-odd", text());
 }

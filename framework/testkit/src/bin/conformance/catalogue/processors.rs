@@ -11,9 +11,9 @@ use nowfold_core::time::Timestamp;
 
 use super::Text as Nullable;
 
-type Context<'n, 't> = ProcessorContext<'n, 't, Nullable, Nullable>;
-type Text = Record<Nullable, Nullable>;
-type Outcome = Result<(), ProcessError>;
+pub(super) type Context<'n, 't> = ProcessorContext<'n, 't, Nullable, Nullable>;
+pub(super) type Text = Record<Nullable, Nullable>;
+pub(super) type Outcome = Result<(), ProcessError>;
 
 /// A processor made of one function.
 pub(super) struct Each<F>(F);
@@ -35,11 +35,11 @@ pub(super) fn show(value: &Nullable) -> String {
     value.clone().unwrap_or_else(|| "null".to_owned())
 }
 
-fn bytes(text: &str) -> Bytes {
+pub(super) fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
-fn text(bytes: &Bytes) -> String {
+pub(super) fn text(bytes: &Bytes) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -170,24 +170,19 @@ pub(super) fn shift(delta: i64) -> impl Processor<Nullable, Nullable, Nullable, 
     })
 }
 
-/// `papi-forward-children`: each result says whether it goes to `out-even`. There is no forward to one child by name, so a
-/// split below reads it.
-pub(super) struct Route;
-
-impl Processor<Nullable, Nullable, Nullable, (bool, Nullable)> for Route {
-    fn process(&mut self, cx: &mut ProcessorContext<'_, '_, Nullable, (bool, Nullable)>, record: Text) -> Outcome {
-        let even = |record: &Text, even: bool| record.clone().with_value((even, record.value.clone()));
-        match record.value.as_deref() {
-            None | Some("both") => {
-                cx.forward(even(&record, true))?;
-                cx.forward(even(&record, false))
-            }
-            Some("twice") => {
-                cx.forward(even(&record, true))?;
-                let later = Record { timestamp: Timestamp::from_millis(record.timestamp.as_millis() + 1), ..record };
-                cx.forward(even(&later, true))
-            }
-            Some(value) => cx.forward(even(&record, value.len() % 2 == 0)),
+/// `papi-forward-children`: to both children, to one twice, or to one by the length of the value.
+pub(super) fn route(cx: &mut Context<'_, '_>, record: Text) -> Outcome {
+    match record.value.as_deref() {
+        None | Some("both") => {
+            cx.forward_to("even", record.clone())?;
+            cx.forward_to("odd", record)
         }
+        Some("twice") => {
+            let later = Timestamp::from_millis(record.timestamp.as_millis() + 1);
+            cx.forward_to("even", record.clone())?;
+            cx.forward_to("even", Record { timestamp: later, ..record })
+        }
+        Some(value) if value.len() % 2 == 0 => cx.forward_to("even", record),
+        Some(_) => cx.forward_to("odd", record),
     }
 }

@@ -1,6 +1,10 @@
 //! Stateless operators, dynamic sinks, timestamp extractors, repartitions.
 
-use nowfold_core::dsl::Repartition;
+use nowfold_core::dsl::{Repartition, TimestampContext};
+use nowfold_core::names::TopicName;
+use nowfold_core::processor::ProcessError;
+use nowfold_core::record::Record;
+use nowfold_core::time::Timestamp;
 
 use super::{BuildError, Kind, Outcome, Plan, Sink, SinkKey, StoreKind, Stream, Text, first, processors, show, text};
 
@@ -15,6 +19,14 @@ pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
             let one = plan.input("in1").map_values("one", |_, v| Some("1".to_owned() + &show(&v)));
             let two = plan.input("in2").filter("keyed", |k, _| k.is_some());
             one.merge("both", two).to("out", text());
+        }
+        "dynamic-sink" => {
+            plan.input("in").to_any_of("routed", &["out-a", "out-b", "out-other"], route, text());
+        }
+        "timestamp-extractor" => {
+            let policy = plan.word("policy").to_owned();
+            let told = move |_: &Text, v: &Text, at: &TimestampContext<'_>| told(&policy, v, at);
+            plan.app.stream_at("in", text(), told).to("out", text());
         }
         "repartition-explicit" => {
             let keyed = plan.input("in").select_key("first", |_, v| first(v));
@@ -87,6 +99,33 @@ fn repartition_two(input: Stream, delta: i64) {
     let late = late.map_values("late", mark("late")).repartition("rp-late", text());
     let soon = input.map_values("soon", mark("soon")).repartition("rp-soon", text());
     late.merge("both", soon).to("out", text());
+}
+
+/// The topic that the last header `route` names, or else the value.
+fn route(record: &Record<Text, Text>) -> TopicName {
+    let header = record.headers.last("route").and_then(|header| header.value.clone());
+    let header = header.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let by = header.or_else(|| record.value.clone()).unwrap_or_default();
+    let topic = match by.chars().next() {
+        Some('a') => "out-a",
+        Some('b') => "out-b",
+        _ => "out-other",
+    };
+    topic.into()
+}
+
+/// The integer before the first `;`, or what the policy says.
+fn told(policy: &str, value: &Text, at: &TimestampContext<'_>) -> Result<Timestamp, ProcessError> {
+    let told = value.as_ref().and_then(|v| v.split_once(';')).and_then(|(time, _)| time.parse::<i64>().ok());
+    if let Some(time) = told.filter(|time| *time >= 0) {
+        return Ok(Timestamp::from_millis(time));
+    }
+    match policy {
+        "partition-time" => Ok(at.partition_time.unwrap_or(Timestamp::from_millis(-1))),
+        "record" => Ok(at.record.timestamp),
+        "fail" => Err(ProcessError::new("the timestamp cannot be told")),
+        _ => Ok(Timestamp::from_millis(told.unwrap_or(-1))),
+    }
 }
 
 /// How a sink of integers is read.
