@@ -11,7 +11,6 @@ use crate::record::{OutputRecord, Record};
 use crate::serde::{Produced, SerdeError, Serializer};
 use crate::task::ORIGIN_HEADER;
 use crate::task::graph::{Node, NodeContext};
-use crate::topology::graph::NodeKind;
 use crate::topology::{TopicRequirement, TopicRole};
 
 /// Names the topic of a record.
