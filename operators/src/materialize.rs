@@ -18,7 +18,7 @@ use nowfold_schemas::action::{Action, Attributes};
 
 use crate::actions_topic::{ActionLog, ActionStream, outlives};
 use crate::chain::{Admission, Appended, ChainConfig, Dedup, EventChains};
-use crate::feature::{Feature, FeatureSet, LateJoin};
+use crate::feature::{Feature, FeatureFile, FeatureSet, LateJoin, Report};
 
 /// A store of per-actor event chains to be made from an actions topic.
 #[derive(Clone, Debug)]
@@ -132,6 +132,23 @@ impl Actions {
         let lookup = move |object: &str| table.get_str(object).map(|row| attributes(&row));
         self.late = Some(LateJoin::new(names, Arc::new(lookup)));
         self
+    }
+
+    /// Registers the features of a feature file, given as its text (`docs/guide/feature-files.md`).
+    ///
+    /// ```
+    /// use nowfold_operators::Actions;
+    ///
+    /// let text = "[[features]]\nname = \"counts\"\naggregate = \"count_by\"\nof = \"verb\"\nwithin = [\"1h\", \"24h\"]";
+    /// let actions = Actions::named("activity").features_from(text)?;
+    /// # let _ = actions;
+    /// # Ok::<(), nowfold_operators::feature::Report>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Every problem in the text, each with its line.
+    pub fn features_from(self, text: &str) -> Result<Self, Report> {
+        Ok(self.features(FeatureFile::parse("features", text)?.into_features()))
     }
 
     /// Registers features: they are checked when the topology is built, and answered by name.

@@ -9,7 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("nowfold-core", &[]),
     ("nowfold-strict", &[]),
     ("nowfold-schemas", &["nowfold-core"]),
-    ("nowfold-operators", &["nowfold-core", "nowfold-schemas"]),
+    ("nowfold-operators", &["nowfold-core", "nowfold-schemas", "nowfold-strict"]),
     ("nowfold-mapping", &["nowfold-core", "nowfold-schemas", "nowfold-strict"]),
     ("nowfold-cli", &["nowfold", "nowfold-mapping"]),
     ("nowfold-testkit", &["nowfold-core"]),

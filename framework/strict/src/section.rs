@@ -108,6 +108,12 @@ impl<'a> Node<'a> {
         None
     }
 
+    /// Notes that something is missing in the table that stands here.
+    pub fn lacks<T>(&self, message: &str) -> Option<T> {
+        self.problems.note(Code::MissingKey, self.span(), format!("[{}] {message}", self.place));
+        None
+    }
+
     /// Notes that the value names something unknown, with the nearest known name.
     pub fn unknown<T>(&self, what: &str, name: &str, known: &[&str]) -> Option<T> {
         self.problems.unknown(Code::BadValue, self.span(), what, name, &format!(" at {}", self.place), known);

@@ -13,6 +13,7 @@ mod differential;
 mod envelope;
 mod every_aggregate;
 mod explain;
+mod feature_files;
 mod golden;
 mod laws;
 mod logs;
