@@ -25,6 +25,9 @@ use crate::problem::Problem;
 use crate::question::Question;
 use crate::subject::{Subject, check_actor};
 
+/// For each actor its answer, or one for each instant.
+type Asked = Vec<Result<Vec<Answer>, QueryError>>;
+
 /// Actors answered before other requests get their turn: the server has one thread.
 const TURN: usize = 16;
 
@@ -71,10 +74,7 @@ impl Batch<'_> {
             for (number, (actor, result)) in actors.iter().zip(self.ask(actors, &options).await?).enumerate() {
                 text.push(if turn + number > 0 { "," } else { "" })?;
                 match result {
-                    Ok(answer) => {
-                        count_nulls(&answer, &adhoc);
-                        text.push_json(&finished(answer, &options, self.started))?;
-                    }
+                    Ok(answers) => self.write(&mut text, actor, answers, &options, &adhoc)?,
                     Err(error) => {
                         let error = self.shared.problem(error, self.uri);
                         text.push_json(&json!({ "actor": actor, "error": error }))?;
@@ -90,9 +90,26 @@ impl Batch<'_> {
         Ok(text.into_response())
     }
 
+    /// One answer, or one for each instant.
+    fn write(
+        &self,
+        text: &mut Text,
+        actor: &str,
+        answers: Vec<Answer>,
+        options: &Options,
+        adhoc: &[String],
+    ) -> Result<(), Problem> {
+        answers.iter().for_each(|answer| count_nulls(answer, adhoc));
+        let mut answers = answers.into_iter().map(|answer| finished(answer, options, self.started));
+        if self.question.timeline.is_some() {
+            return text.push_json(&json!({ "actor": actor, "timeline": answers.collect::<Vec<_>>() }));
+        }
+        answers.try_for_each(|answer| text.push_json(&answer))
+    }
+
     /// Answers for some actors, once the partitions of all have come to the position that the question requires, or
     /// the wait is over.
-    async fn ask(&self, actors: &[String], options: &Options) -> Result<Vec<Result<Answer, QueryError>>, Problem> {
+    async fn ask(&self, actors: &[String], options: &Options) -> Result<Asked, Problem> {
         loop {
             let results = self.ask_now(actors, options).map_err(|error| self.shared.problem(error, self.uri))?;
             let behind = results.iter().any(|result| matches!(result, Err(QueryError::Behind { .. })));
@@ -103,10 +120,30 @@ impl Batch<'_> {
         }
     }
 
-    fn ask_now(&self, actors: &[String], options: &Options) -> Result<Vec<Result<Answer, QueryError>>, QueryError> {
+    fn ask_now(&self, actors: &[String], options: &Options) -> Result<Asked, QueryError> {
+        if self.question.timeline.is_some() || !self.question.scores.is_empty() {
+            return Ok(actors
+                .iter()
+                .map(|actor| check_actor(actor).and_then(|()| self.ask_one(actor, options)))
+                .collect());
+        }
         let query = refine!(self.features.query_many(actors).select(&self.question.features), options);
         let query = self.question.adhoc.iter().cloned().fold(query, |query, feature: Feature| query.adhoc(feature));
-        let answers = query.get()?;
+        let answers = query.get()?.into_iter().map(|answer| answer.map(|answer| vec![answer]));
         Ok(actors.iter().zip(answers).map(|(actor, answer)| check_actor(actor).and(answer)).collect())
+    }
+
+    /// What only a question about one actor takes: scores and several instants.
+    fn ask_one(&self, actor: &str, options: &Options) -> Result<Vec<Answer>, QueryError> {
+        let query = refine!(self.features.query(actor).select(&self.question.features), options);
+        let query = self.question.adhoc.iter().cloned().fold(query, |query, feature: Feature| query.adhoc(feature));
+        let query =
+            self.question.scores.iter().fold(query, |query, score| {
+                query.score(&score.feature, score.metric(), score.candidates.iter().cloned())
+            });
+        match &self.question.timeline {
+            Some(instants) => query.timeline(instants.iter().copied()),
+            None => query.get().map(|answer| vec![answer]),
+        }
     }
 }

@@ -54,6 +54,7 @@ mod stores;
 mod subject;
 mod text;
 mod timed_io;
+mod timeline;
 mod topology;
 mod vectors;
 

@@ -18,6 +18,8 @@ pub struct Limits {
     pub actors: usize,
     /// Features of one request that are not registered. Default: 32.
     pub adhoc_features: usize,
+    /// Instants of one request's timeline, times its actors. Default: 1,000.
+    pub instants: usize,
     /// Actions of one answer. Default: 10,000.
     pub actions: usize,
     /// Bytes of an answer's body. Default: 4 MiB.
@@ -48,6 +50,7 @@ impl Default for Limits {
             headers: 64,
             actors: 500,
             adhoc_features: 32,
+            instants: 1_000,
             actions: 10_000,
             answer_bytes: 4 << 20,
             head_timeout: Duration::from_secs(5),

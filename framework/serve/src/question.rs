@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use nowfold_core::names::Offset;
 use nowfold_core::time::Timestamp;
 use nowfold_operators::feature::Feature;
-use nowfold_operators::features::Features;
+use nowfold_operators::features::{Features, Metric};
 use nowfold_operators::position::Position;
 use serde::Deserialize;
 
-use crate::adhoc::Adhoc;
+use crate::adhoc;
 use crate::app::Shared;
 use crate::options::Options;
 use crate::problem::Problem;
 use crate::text;
+use crate::timeline::Timeline;
 use crate::vectors::Vectors;
 
 /// A question about several actors.
@@ -23,7 +24,35 @@ pub(crate) struct Question {
     /// Names of registered features.
     pub(crate) features: Vec<String>,
     pub(crate) adhoc: Vec<Feature>,
+    pub(crate) scores: Vec<Score>,
+    /// Instants in order, in the place of one `as_of`.
+    pub(crate) timeline: Option<Vec<Timestamp>>,
     pub(crate) options: Options,
+}
+
+/// Candidates to be scored against a feature's vector.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Score {
+    pub(crate) feature: String,
+    metric: ScoreMetric,
+    pub(crate) candidates: Vec<Vec<f32>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ScoreMetric {
+    Dot,
+    Cosine,
+}
+
+impl Score {
+    pub(crate) fn metric(&self) -> Metric {
+        match self.metric {
+            ScoreMetric::Dot => Metric::Dot,
+            ScoreMetric::Cosine => Metric::Cosine,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,7 +62,10 @@ struct Body {
     #[serde(default)]
     features: Vec<String>,
     #[serde(default)]
-    adhoc: Vec<Adhoc>,
+    adhoc: Vec<serde_json::Value>,
+    #[serde(default)]
+    scores: Vec<Score>,
+    timeline: Option<Timeline>,
     as_of: Option<Instant>,
     at_least: Option<BTreeMap<String, Offset>>,
     wait: Option<String>,
@@ -45,13 +77,13 @@ struct Body {
 /// An instant in either form.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Instant {
+pub(crate) enum Instant {
     Millis(i64),
     Text(String),
 }
 
 impl Instant {
-    fn read(&self) -> Result<Timestamp, String> {
+    pub(crate) fn read(&self) -> Result<Timestamp, String> {
         match self {
             Self::Millis(ms) => Ok(Timestamp::from_millis(*ms)),
             Self::Text(text) => text::instant(text),
@@ -74,9 +106,16 @@ impl Question {
             max_lag: field("max_lag", body.max_lag.map(|lag| text::duration(&lag)))?,
             vectors: body.vectors,
         };
-        let adhoc = body.adhoc.into_iter().map(|adhoc| adhoc.define(limits)).collect::<Result<_, _>>()?;
+        let adhoc = adhoc::define(body.adhoc, limits)?;
+        let most = limits.instants / body.actors.len().max(1);
+        let timeline = field("timeline", body.timeline.map(|timeline| timeline.instants(most)))?;
+        if timeline.is_some() && options.as_of.is_some() {
+            return Err(Problem::invalid(
+                "as_of goes with one instant and timeline with several; leave out one of them",
+            ));
+        }
         options.check(shared, features)?;
-        Ok(Self { actors: body.actors, features: body.features, adhoc, options })
+        Ok(Self { actors: body.actors, features: body.features, adhoc, scores: body.scores, timeline, options })
     }
 }
 

@@ -90,8 +90,11 @@ fn refuses_a_question_that_is_wrong_as_a_whole() {
         (json!({"actors": ["a"], "at_least": {"actions": 1}}), "NF016", "at_least: "),
         (json!({"actors": ["a"], "vectors": "hex"}), "NF016", "unknown variant `hex`"),
         (adhoc(json!({"name": "n", "aggregate": "count", "within": ["98h"]})), "NF014", "shorten the window"),
-        (adhoc(json!({"name": "n", "aggregate": "count", "within": []})), "NF016", "has no window"),
-        (adhoc(json!({"name": "n", "aggregate": "count", "within": ["1 day"]})), "NF016", "is not a duration"),
+        (adhoc(json!({"name": "n", "aggregate": "count", "within": []})), "NF016", "needs the key \"within\""),
+        (adhoc(json!({"name": "n", "aggregate": "count", "within": ["1 day"]})), "NF016", "is not a window"),
+        (json!({"actors": ["a"], "as_of": 1, "timeline": [1]}), "NF016", "leave out one of them"),
+        (json!({"actors": ["a", "b"], "timeline": {"from": 0, "to": 501, "step": "1ms"}}), "NF016", "more instants"),
+        (json!({"actors": ["a"], "scores": [{"feature": "applied", "metric": "l2", "candidates": []}]}), "NF016", "l2"),
         (adhoc(json!({"name": "n", "aggregate": "sum", "of": "price", "within": ["1h"]})), "NF016", "is not a path"),
     ];
     for (body, code, says) in cases {
@@ -104,4 +107,50 @@ fn refuses_a_question_that_is_wrong_as_a_whole() {
     let many: Vec<_> =
         (0..33).map(|i| json!({"name": format!("n{i}"), "aggregate": "count", "within": ["1h"]})).collect();
     assert_eq!(ask(&server, &json!({"actors": ["a"], "adhoc": many})).error().1, "NF016");
+}
+
+#[test]
+fn answers_as_of_several_instants_in_order() {
+    let server = start(World::new().app());
+    let body = json!({"actors": ["member-111", ""], "features": ["counts"],
+                      "timeline": {"from": "2026-11-23T00:00:00.123Z", "to": "2026-11-23T10:00:00.123Z", "step": "5h"}});
+    let answer = ask(&server, &body).json();
+    let timeline = answer["results"][0]["timeline"].as_array().unwrap();
+    assert_eq!(timeline.len(), 3);
+    for at in timeline {
+        let single = json!({"actors": ["member-111"], "features": ["counts"], "as_of": at["as_of"]});
+        let single = ask(&server, &single).json();
+        assert_eq!(at["features"], single["results"][0]["features"], "{}", at["as_of"]);
+    }
+    assert_ne!(timeline[0]["features"], timeline[2]["features"]);
+    assert_eq!(answer["results"][1]["error"]["code"], "NF016");
+}
+
+#[test]
+fn scores_candidates_against_a_feature_of_the_same_question() {
+    let server = start(World::new().app());
+    let scores = |metric: &str, candidates: Value| {
+        let score = json!({"feature": "taste", "metric": metric, "candidates": candidates});
+        let taste = json!({"name": "taste", "aggregate": "vec_mean", "of": "object.embedding", "verbs": "apply", "within": "24h"});
+        ask(&server, &json!({"actors": ["member-111", "nobody"], "adhoc": [taste], "scores": [score]}))
+    };
+    let answer = scores("dot", json!([[1, 0], [0, 1]])).json();
+    let [x, y] = [0, 1].map(|i| answer["results"][0]["features"]["taste"]["value"][i].as_f64().unwrap());
+    let found = &answer["results"][0]["scores"]["taste"];
+    assert!((found[0].as_f64().unwrap() - x).abs() < 1e-6 && (found[1].as_f64().unwrap() - y).abs() < 1e-6, "{answer}");
+    assert_eq!(answer["results"][1]["scores"]["taste"], json!([null, null]));
+    let cosine = scores("cosine", json!([[x, y]])).json()["results"][0]["scores"]["taste"][0].as_f64().unwrap();
+    assert!((cosine - 1.0).abs() < 1e-9, "{cosine}");
+    let wrong = scores("dot", json!([[1, 0, 0]])).json();
+    assert_eq!(wrong["results"][0]["error"]["code"], "NF016", "{wrong}");
+}
+
+#[test]
+fn windows_of_every_kind_and_conditions_are_asked_ad_hoc() {
+    let server = start(World::new().app());
+    let feature = json!({"name": "n", "aggregate": "count", "where": {"path": "verb", "is_in": ["apply"]},
+                         "within": ["96h", "last-2", "tumbling-24h", "session-30m"]});
+    let answer = ask(&server, &json!({"actors": ["member-111"], "adhoc": [feature]})).json();
+    let value = &answer["results"][0]["features"]["n"]["value"];
+    assert_eq!((&value["96h"], &value["last-2"]), (&json!(4), &json!(2)), "{answer}");
 }

@@ -149,8 +149,11 @@ fn plain(name: &FeatureName, aggregate: &str) -> Option<Feature> {
     })
 }
 
+type OfPath = fn(FeatureName, String) -> Feature;
+type OfTwo = fn(FeatureName, String, String) -> Feature;
+
 /// Aggregates of one path, with what the path must lead to.
-fn of_path(aggregate: &str) -> Option<(Wanted, fn(FeatureName, String) -> Feature)> {
+fn of_path(aggregate: &str) -> Option<(Wanted, OfPath)> {
     use Wanted::{Anything, Number, Summed, Vector};
     Some(match aggregate {
         "count_by" => (Anything, FeatureName::count_by),
@@ -176,7 +179,7 @@ fn of_path(aggregate: &str) -> Option<(Wanted, fn(FeatureName, String) -> Featur
 }
 
 /// Aggregates of one path by another.
-fn of_two(aggregate: &str) -> Option<(Wanted, fn(FeatureName, String, String) -> Feature)> {
+fn of_two(aggregate: &str) -> Option<(Wanted, OfTwo)> {
     Some(match aggregate {
         "sum_by" => (Wanted::Number, FeatureName::sum_by),
         "mean_by" => (Wanted::Number, FeatureName::mean_by),
