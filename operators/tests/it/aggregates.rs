@@ -1,12 +1,16 @@
 //! Every aggregate on a log that can be followed by hand (`docs/semantics.md`, section 5).
 
+use std::sync::Arc;
+
 use nowfold_core::time::{Timestamp, hours, minutes};
 use nowfold_operators::chain::ChainConfig;
+use nowfold_operators::explain::PassedOver;
 use nowfold_operators::feature::{
-    Feature, FeatureSet, FeatureValue, MapKey, Normalize, Window, any, attr, feature, not,
+    Feature, FeatureSet, FeatureValue, LateJoin, MapKey, Normalize, Window, any, attr, feature, not,
 };
 use nowfold_operators::features::Metric;
 use nowfold_schemas::action::{Action, Attribute};
+use nowfold_schemas::attributes;
 
 use crate::support::{HOUR, STORE, Store};
 
@@ -22,8 +26,15 @@ const LOG: [Line; 6] = [
     (100, "apply", "z", Some(5.0), None),
 ];
 
+fn config() -> ChainConfig {
+    ChainConfig::new(hours(97))
+}
+
 fn store() -> Store {
-    let mut store = Store::new(&ChainConfig::new(hours(97)), []);
+    filled(Store::new(&config(), []))
+}
+
+fn filled(mut store: Store) -> Store {
     for (number, (hour, verb, object, price, vector)) in LOG.into_iter().enumerate() {
         let mut action = Action::new("m", verb, object).at_ms(hour * HOUR).id(format!("id-{number}"));
         if let Some(price) = price {
@@ -268,6 +279,61 @@ fn candidates_are_scored_against_the_pooled_vector() {
 }
 
 #[test]
+fn a_default_stands_for_none_and_for_nothing_else() {
+    let plain = feature("f").mean("object.price").default_value(-1.0);
+    assert_eq!(in_8h(plain.clone().verb("buy")), float(-1.0));
+    assert_eq!(in_8h(plain.clone()), float(2.25));
+    assert_eq!(value(plain.verb("buy").window(Window::last(3))), float(-1.0));
+    assert_eq!(in_8h(f().sum("object.price").verb("buy").default_value(-1.0)), FeatureValue::Int(0));
+    assert_eq!(in_8h(f().vec_mean("object.vector").verb("buy").default_value(vec![0.0, 1.0])), vector([0.0, 1.0]));
+}
+
+#[test]
+fn attributes_that_join_late_are_computed_with_in_every_window() {
+    let lookup = |object: &str| match object {
+        "x" => Some(attributes! { "size" => 4, "late" => vec![2.0_f32, 0.0] }),
+        "z" => Some(attributes! { "size" => 1, "late" => vec![0.0_f32, 6.0] }),
+        _ => None,
+    };
+    let late = || Some(LateJoin::new(["size", "late"], Arc::new(lookup)));
+    let ask = |feature: Feature| {
+        let set = FeatureSet::compile_with(STORE, &config(), late(), [feature]).unwrap();
+        let store = filled(Store::of(&config(), set));
+        let answer = store.features.query("m").as_of(Timestamp::from_millis(100 * HOUR)).get().unwrap();
+        assert!(answer.features[0].late_joined);
+        answer.features[0].windows[0].value.clone()
+    };
+    assert_eq!(ask(f().max("object.size").within(hours(8))), FeatureValue::Int(4));
+    assert_eq!(ask(f().mean("object.size").window(Window::last(3))), float(1.0));
+    assert_eq!(ask(f().sum("object.size").filter(attr("verb").eq("apply")).within(hours(8))), FeatureValue::Int(5));
+    assert_eq!(ask(f().vec_mean("object.late").window(Window::last(4))), vector([2.0 / 3.0, 4.0]));
+    assert_eq!(ask(f().vec_max("object.late").within(hours(8))), vector([2.0, 6.0]));
+    let refused = f().top_n(1, "object.size").within(hours(8));
+    let error = FeatureSet::compile_with(STORE, &config(), late(), [refused]).unwrap_err();
+    assert!(error.to_string().contains("joins late"), "{error}");
+}
+
+#[test]
+fn explanations_know_which_values_were_chosen() {
+    let store = store();
+    let ids = |feature: Feature| {
+        let explained = store.features.explain(feature, "m").as_of(Timestamp::from_millis(100 * HOUR)).get().unwrap();
+        let window = &explained.windows[0];
+        let used = window.events.iter().map(|event| event.event_id.to_string()).collect::<Vec<_>>();
+        let passed = |passed: &PassedOver| (passed.action.event_id.to_string(), passed.reason);
+        (used, window.passed_over.iter().map(passed).collect::<Vec<_>>())
+    };
+    let (used, passed) = ids(f().first(2, "object.price").within(hours(8)));
+    assert_eq!(used, ["id-3", "id-2"]);
+    let reasons = [("id-5", "not_among_oldest"), ("id-4", "not_among_oldest"), ("id-1", "missing_attribute")];
+    assert_eq!(passed, reasons.map(|(id, reason)| (id.to_owned(), reason)));
+    let (used, passed) = ids(f().last_value("object").filter(attr("verb").eq("view")).window(Window::last(2)));
+    assert_eq!(used, ["id-3"]);
+    assert_eq!(passed.iter().filter(|(_, reason)| *reason == "not_among_newest").count(), 1);
+    assert_eq!(ids(f().var_pop("object.price").within(hours(4))).0, ["id-5", "id-4", "id-3"]);
+}
+
+#[test]
 fn definitions_that_make_no_sense_are_refused() {
     let w = Window::sliding(hours(1));
     let cases = [
@@ -286,7 +352,7 @@ fn definitions_that_make_no_sense_are_refused() {
         (f().count().window(w.offset(hours(97))), "NF014"),
     ];
     for (feature, expected) in cases {
-        let error = FeatureSet::compile(STORE, &ChainConfig::new(hours(97)), [feature]).unwrap_err().to_string();
+        let error = FeatureSet::compile(STORE, &config(), [feature]).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }

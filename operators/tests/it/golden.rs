@@ -177,6 +177,14 @@ fn g11_weights_may_be_negative() {
 }
 
 #[test]
+fn g12_weights_halve_with_age_though_nothing_happens() {
+    let mut store = Store::new(&config(), [feature("interest").decay_count(hours(6)).within(hours(24))]);
+    store.apply(&action(94.0, "a"));
+    let interest = |q| ask(&store, q).number("interest").unwrap();
+    assert_eq!([100.0, 106.0].map(interest), [Some(0.5), Some(0.25)]);
+}
+
+#[test]
 fn g13_events_after_as_of_are_not_seen() {
     let mut store = store();
     store.apply(&action(99.0, "a"));

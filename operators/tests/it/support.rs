@@ -44,7 +44,10 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(config: &ChainConfig, features: impl IntoIterator<Item = Feature>) -> Self {
-        let set = FeatureSet::compile(STORE, config, features).unwrap();
+        Self::of(config, FeatureSet::compile(STORE, config, features).unwrap())
+    }
+
+    pub(crate) fn of(config: &ChainConfig, set: FeatureSet) -> Self {
         let chains = Arc::new(EventChains::new(config.clone()));
         let progress = Arc::new(ProgressCell::restoring());
         let hub = Arc::new(StoreHub::new());

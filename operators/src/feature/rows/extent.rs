@@ -39,8 +39,7 @@ impl Extent {
     fn of_last(n: usize, bounds: Bounds, lanes: &mut Lanes<'_, '_>, floor: i64) -> Self {
         let mut walk = lanes.walk();
         let mut found = 0;
-        while found < n && walk.peek(lanes).is_some_and(|hit| hit.t > bounds.lower) {
-            walk.next(lanes);
+        while found < n && walk.next_if(lanes, |hit| hit.t > bounds.lower).is_some() {
             found += 1;
         }
         Self { complete: found == n || bounds.lower >= floor, ..Self::walked(walk) }
@@ -53,9 +52,8 @@ impl Extent {
             return Self { complete: floor == i64::MIN, open: Some(false), ..Self::walked(walk) };
         };
         let mut first = last.t;
-        while let Some(hit) = walk.peek(lanes).filter(|hit| first.saturating_sub(hit.t) <= gap) {
+        while let Some(hit) = walk.next_if(lanes, |hit| first.saturating_sub(hit.t) <= gap) {
             first = hit.t;
-            walk.next(lanes);
         }
         let open = Some(q.saturating_sub(last.t) <= gap);
         let complete = floor == i64::MIN || first.saturating_sub(floor) > gap;

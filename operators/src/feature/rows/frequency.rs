@@ -1,6 +1,5 @@
 //! How often values occur: `count_by`, `top_n`, `ratio_top1`.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
@@ -27,7 +26,7 @@ pub(super) fn count_by(input: &Input<'_, '_>, cap: usize) -> Outcome {
 pub(super) fn top_n(input: &Input<'_, '_>, n: usize) -> Outcome {
     let (values, used) = frequencies(input);
     let mut values: Vec<_> = values.into_iter().collect();
-    values.sort_unstable_by_key(|(_, frequency)| Reverse((frequency.n, frequency.newest.order())));
+    values.sort_unstable_by(|(_, a), (_, b)| b.n.cmp(&a.n).then_with(|| b.newest.cmp(&a.newest)));
     let ranked = values.into_iter().take(n).map(|(key, frequency)| (key.to_owned(), frequency.n));
     Outcome::new(FeatureValue::Ranked(ranked.collect()), used, input.matched)
 }
@@ -55,7 +54,7 @@ fn frequencies<'s, 'a>(input: &Input<'s, 'a>) -> (HashMap<GroupKey<'s>, Frequenc
         let frequency = values.entry(key).or_insert(Frequency { n: 0, newest: hit });
         frequency.n += 1;
         // Within a verb the first one met is the newest.
-        if hit.t >= frequency.newest.t && hit.order() > frequency.newest.order() {
+        if hit.cmp(&frequency.newest).is_gt() {
             frequency.newest = hit;
         }
     }

@@ -1,9 +1,9 @@
 //! The actions that a group of features looks at one by one: per verb, newest first, filtered once.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 
 use super::super::filter::Test;
-use crate::chain::{Chain, Key, Order, Place, Row};
+use crate::chain::{Block, Chain, Key, Order, Row};
 
 /// An action that matched.
 #[derive(Clone, Copy, Debug)]
@@ -21,10 +21,19 @@ pub(crate) struct Lane<'a> {
     pub(crate) verb: &'a str,
     pub(crate) hits: Vec<Hit<'a>>,
     chain: Chain<'a>,
-    /// Just after the next action to be read.
-    next: Place,
+    /// The block that is being read.
+    at: At<'a>,
     /// Actions at or before this time are invisible.
     floor: i64,
+}
+
+/// A block, and how many of its actions are yet to be read.
+#[derive(Clone, Copy, Debug)]
+struct At<'a> {
+    number: usize,
+    super_block: usize,
+    block: Option<Block<'a>>,
+    left: usize,
 }
 
 /// Matching actions of several verbs, in byte order of the verbs.
@@ -44,40 +53,53 @@ impl<'a> Hit<'a> {
     pub(crate) fn order(&self) -> Order<'a> {
         self.row.order(self.t)
     }
+
+    /// In the order of events; what comes after the time is only looked at where times are equal.
+    pub(crate) fn cmp(&self, other: &Self) -> Ordering {
+        self.t.cmp(&other.t).then_with(|| self.order().cmp(&other.order()))
+    }
 }
 
 impl<'a> Lane<'a> {
     /// Begins with the newest action at or before `upper`.
     pub(crate) fn new(verb: &'a str, chain: Chain<'a>, upper: i64, floor: i64) -> Self {
-        Self { verb, hits: Vec::new(), chain, next: chain.after(upper), floor }
+        let upper = chain.after(upper);
+        let at = At::new(chain, upper.block, upper.index);
+        Self { verb, hits: Vec::new(), chain, at, floor }
     }
 
     /// Reads the next action that passes; false when there is none.
     fn pull(&mut self, test: Option<&Test<'_>>) -> bool {
-        while let Some((place, key, row)) = self.step() {
+        while let Some((key, row)) = self.step() {
             if test.is_none_or(|test| test.passes(self.verb, row)) {
-                let super_block = self.chain.supers().map_or(0, |supers| supers.holding(place.block));
-                self.hits.push(Hit { t: key.t, row, block: place.block, super_block });
+                let At { number: block, super_block, .. } = self.at;
+                self.hits.push(Hit { t: key.t, row, block, super_block });
                 return true;
             }
         }
         false
     }
 
-    fn step(&mut self) -> Option<(Place, Key, Row<'a>)> {
-        let place = match self.next.index.checked_sub(1) {
-            Some(index) => Place { index, ..self.next },
-            None => {
-                let block = self.next.block.checked_sub(1)?;
-                Place { block, index: self.chain.blocks().get(block)?.len().checked_sub(1)? }
-            }
-        };
-        let (key, row) = self.chain.get(place)?;
+    fn step(&mut self) -> Option<(Key, Row<'a>)> {
+        while self.at.left == 0 {
+            let number = self.at.number.checked_sub(1)?;
+            self.at = At::new(self.chain, number, usize::MAX);
+        }
+        let (key, row) = self.at.block?.get(self.at.left - 1)?;
         if key.t <= self.floor {
             return None;
         }
-        self.next = place;
-        Some((place, key, row))
+        self.at.left -= 1;
+        Some((key, row))
+    }
+}
+
+impl<'a> At<'a> {
+    /// Up to `left` actions of a block.
+    fn new(chain: Chain<'a>, number: usize, left: usize) -> Self {
+        let block = chain.blocks().get(number);
+        let super_block = chain.supers().map_or(0, |supers| supers.holding(number));
+        Self { number, super_block, block, left: left.min(block.map_or(0, Block::len)) }
     }
 }
 
@@ -109,18 +131,23 @@ impl<'a, 't> Lanes<'a, 't> {
 impl Walk {
     /// The next action of all verbs, newest first.
     pub(crate) fn next<'a>(&mut self, lanes: &mut Lanes<'a, '_>) -> Option<Hit<'a>> {
-        let (_, hit, lane) = self.heads(lanes).max_by_key(|(order, _, lane)| (*order, Reverse(*lane)))?;
+        self.next_if(lanes, |_| true)
+    }
+
+    /// The next action, if it is as wanted; otherwise the walk stays where it is.
+    pub(crate) fn next_if<'a>(
+        &mut self,
+        lanes: &mut Lanes<'a, '_>,
+        wanted: impl FnOnce(&Hit<'a>) -> bool,
+    ) -> Option<Hit<'a>> {
+        let (lane, hit) = self.head(lanes).filter(|(_, hit)| wanted(hit))?;
         *self.at.get_mut(lane)? += 1;
         Some(hit)
     }
 
-    /// The next action without taking it.
-    pub(crate) fn peek<'a>(&self, lanes: &mut Lanes<'a, '_>) -> Option<Hit<'a>> {
-        self.heads(lanes).max_by_key(|(order, ..)| *order).map(|(_, hit, _)| hit)
-    }
-
-    fn heads<'a>(&self, lanes: &mut Lanes<'a, '_>) -> impl Iterator<Item = (Order<'a>, Hit<'a>, usize)> {
+    fn head<'a>(&self, lanes: &mut Lanes<'a, '_>) -> Option<(usize, Hit<'a>)> {
         let at = self.at.iter().enumerate();
-        at.filter_map(|(lane, number)| lanes.hit(lane, *number).map(|hit| (hit.order(), hit, lane)))
+        let heads = at.filter_map(|(lane, number)| Some((lane, lanes.hit(lane, *number)?)));
+        heads.max_by(|(_, a), (_, b)| a.cmp(b))
     }
 }

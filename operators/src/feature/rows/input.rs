@@ -1,6 +1,5 @@
 //! What an aggregate is given: the actions of one window, and the attributes it looks at.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
@@ -10,7 +9,7 @@ use super::super::late::LateJoin;
 use super::super::path::{Found, Resolved};
 use super::super::value::FeatureValue;
 use super::gather::Hit;
-use crate::chain::{Cell, Names, Order, Span};
+use crate::chain::{Cell, Names, Span};
 
 /// The actions of one verb in a window, newest first.
 #[derive(Clone, Copy, Debug)]
@@ -100,9 +99,8 @@ impl<'a> Iterator for NewestFirst<'_, 'a> {
     type Item = (&'a str, Hit<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let heads = self.0.iter_mut().filter_map(|part| Some((part.hits.first()?.order(), part)));
-        let newest = heads.max_by_key(|(order, part)| (*order, Reverse(part.verb)));
-        let (_, part): (Order<'_>, &mut Part<'_, 'a>) = newest?;
+        let heads = self.0.iter_mut().filter_map(|part| Some((*part.hits.first()?, part)));
+        let (_, part) = heads.max_by(|(a, _), (b, _)| a.cmp(b))?;
         let (hit, rest) = part.hits.split_first()?;
         part.hits = rest;
         Some((part.verb, *hit))

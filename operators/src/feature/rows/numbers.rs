@@ -1,7 +1,5 @@
 //! Single numbers out of many: `min`, `max`, `top_k`.
 
-use std::cmp::Reverse;
-
 use super::super::number::Number;
 use super::super::value::FeatureValue;
 use super::gather::Hit;
@@ -28,9 +26,7 @@ fn extreme(input: &Input<'_, '_>, pick: impl Fn(&mut dyn Iterator<Item = Number>
 pub(super) fn top_k(input: &Input<'_, '_>, k: usize) -> Outcome {
     let mut all_used = Span::default();
     let mut numbers: Vec<_> = all(input, &mut all_used).collect();
-    numbers.sort_unstable_by(|(a, hit_a), (b, hit_b)| {
-        b.cmp_value(*a).then_with(|| Reverse(hit_a.order()).cmp(&Reverse(hit_b.order())))
-    });
+    numbers.sort_unstable_by(|(a, hit_a), (b, hit_b)| b.cmp_value(*a).then_with(|| hit_b.cmp(hit_a)));
     let value = FeatureValue::List(numbers.iter().take(k).map(|(number, _)| (*number).into()).collect());
     Outcome::new(value, all_used, input.matched)
 }
