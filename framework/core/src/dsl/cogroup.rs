@@ -178,12 +178,12 @@ impl<K: Clone + 'static, A: 'static> Target<K, A> {
             Shape::Keys => add_fold(grouped, &name, &self.store, fold, &self.results, &self.old),
             Shape::Windows(windows) => {
                 let parts = WindowFold { inputs, results, fold, store, old, windows: *windows, outlet };
-                add_windowed(builder, &name, grouped.stream.node, parts, Emit::OnUpdate)
+                add_windowed(builder, &name, grouped.stream.node, parts, (Emit::OnUpdate, 0))
             }
             Shape::Sessions(windows, merge) => {
                 let (windows, merge) = (*windows, merge.clone());
                 let parts = SessionFold { inputs, results, fold, merge, store, old, windows, outlet };
-                add_sessions(builder, &name, grouped.stream.node, parts, Emit::OnUpdate)
+                add_sessions(builder, &name, grouped.stream.node, parts, (Emit::OnUpdate, 0))
             }
         }
     }

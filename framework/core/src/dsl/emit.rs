@@ -22,7 +22,7 @@ pub enum Emit {
     #[default]
     OnUpdate,
     /// Once for each window, when stream time has passed its end and grace (KIP-825). Closed windows are looked for when
-    /// a record arrives, and not again before this much wall-clock time; Kafka Streams' own setting is a second.
+    /// a record arrives, and not again before this much wall-clock time, unless they would leave the store by then; Kafka Streams' own setting is a second.
     OnClose {
         /// Wall-clock time between two looks; zero looks at every record.
         every: Duration,
@@ -71,11 +71,13 @@ impl<V> fmt::Display for Late<V> {
 pub(super) struct Closing {
     every: Option<i64>,
     store: StoreName,
+    /// How much longer windows are kept than they change: a look must not be put off for longer.
+    slack: i64,
 }
 
 impl Closing {
     /// Adds the store when windows are sent on close.
-    pub(super) fn new(builder: &StreamsBuilder, emit: Emit, store: &StoreName) -> Self {
+    pub(super) fn new(builder: &StreamsBuilder, emit: Emit, store: &StoreName, slack: i64) -> Self {
         let store = StoreName::from(format!("{store}-closed"));
         let every = match emit {
             Emit::OnUpdate => None,
@@ -84,7 +86,7 @@ impl Closing {
                 Some(millis(every))
             }
         };
-        Self { every, store }
+        Self { every, store, slack }
     }
 
     /// The store that a node needs for it.
@@ -110,7 +112,8 @@ impl Closing {
             Some(bytes) => postcard::from_bytes(&bytes)?,
             None => (i64::MIN, None),
         };
-        if now < next_look {
+        let would_expire = last.is_some_and(|last| close.saturating_sub(last) > self.slack);
+        if now < next_look && !would_expire {
             return Ok(None);
         }
         let looks = last.is_none_or(|last| last < close);

@@ -10,7 +10,7 @@ use super::codec::Codec;
 use super::emit::{Closing, Emit, Late, Outlet};
 use super::fold::{self, Fold, Merge};
 use super::lookup::SessionRows;
-use super::windowed::{late_output, retention, split_late};
+use super::windowed::{late_output, retention, slack, split_late};
 use super::{KGroupedStream, KStream, KTable, Materialized, StreamsBuilder};
 use crate::names::StoreName;
 use crate::processor::{ProcessError, Processor, ProcessorContext};
@@ -127,7 +127,8 @@ impl<K: Clone + 'static, V: 'static> SessionWindowedKStream<K, V> {
             windows: self.windows,
             outlet: Outlet { splits: self.late.is_some() },
         };
-        let node = add_sessions(&builder, &name, self.grouped.stream.node, parts, self.emit);
+        let slack = slack(store, self.windows.gap.saturating_add(self.windows.grace));
+        let node = add_sessions(&builder, &name, self.grouped.stream.node, parts, (self.emit, slack));
         let node = split_late::<Windowed<K>, A>(&builder, node, &name, self.late);
         KTable {
             builder,
@@ -150,9 +151,9 @@ pub(super) fn add_sessions<K: Clone + 'static, V: 'static, A: 'static>(
     name: &str,
     input: usize,
     parts: SessionFold<K, V, A>,
-    emit: Emit,
+    (emit, slack): (Emit, i64),
 ) -> usize {
-    let closing = Closing::new(builder, emit, &parts.store);
+    let closing = Closing::new(builder, emit, &parts.store, slack);
     let stores: Vec<_> = [parts.store.clone()].into_iter().chain(closing.store()).collect();
     let make = Arc::new(move || {
         TypedNode::boxed(SessionNode { parts: parts.clone(), closing: closing.clone(), stream_time: i64::MIN })
@@ -265,6 +266,8 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
         };
         let SessionWindows { gap, grace } = self.parts.windows;
         self.stream_time = self.stream_time.max(record.timestamp.as_millis());
+        // Before the record is written, which may push what closes now out of the store.
+        self.close(cx, &record)?;
         let merged = self.near(cx, &key, record.timestamp.as_millis())?;
         let own = Window { start: record.timestamp, end: record.timestamp };
         let (mut window, mut result) = (own, None);
@@ -284,7 +287,6 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
         let bytes = new.as_ref().map(|new| self.parts.results.value(new)).transpose()?.flatten();
         let new = new.filter(|_| bytes.is_some());
         cx.session(self.parts.store.as_str())?.put(key, window.start, window.end, bytes)?;
-        self.send(cx, &record, window, Change::new(new, None))?;
-        self.close(cx, &record)
+        self.send(cx, &record, window, Change::new(new, None))
     }
 }

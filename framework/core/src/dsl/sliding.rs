@@ -208,11 +208,12 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
             let missed = vec![self.window(time.saturating_sub(difference).max(0))];
             return self.parts.outlet.late(cx, record, missed, (self.stream_time, self.windows.grace));
         }
+        // Before the record is written, which may push what closes now out of the store.
+        self.close(cx, &record)?;
         if time < difference {
-            self.process_early(cx, (&key, &record))?;
+            self.process_early(cx, (&key, &record))
         } else {
-            self.process_usual(cx, (&key, &record))?;
+            self.process_usual(cx, (&key, &record))
         }
-        self.close(cx, &record)
     }
 }

@@ -124,6 +124,8 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
         };
         let time = record.timestamp.as_millis();
         self.stream_time = self.stream_time.max(time);
+        // Before the record is written, which may push what closes now out of the store.
+        self.close(cx, &record)?;
         let mut late = Vec::new();
         for window in self.parts.windows.around(time) {
             if self.parts.windows.is_closed(window, self.stream_time) {
@@ -133,7 +135,6 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
             let row = self.parts.row(cx, &key, window.start)?;
             self.parts.update(cx, (&key, &record), (window, row), self.closing.emits_updates())?;
         }
-        self.close(cx, &record)?;
         self.parts.outlet.late(cx, record, late, (self.stream_time, self.parts.windows.grace()))
     }
 }

@@ -106,7 +106,7 @@ impl<K: Clone + 'static, V: 'static> TimeWindowedKStream<K, V> {
             outlet: Outlet { splits: self.late.is_some() },
         };
         let input = self.grouped.stream.node;
-        let node = add_windowed(&builder, &name, input, parts, self.emit);
+        let node = add_windowed(&builder, &name, input, parts, (self.emit, slack(store, self.windows.retention().0)));
         let node = split_late::<Windowed<K>, A>(&builder, node, &name, self.late);
         KTable {
             builder,
@@ -155,15 +155,20 @@ pub(super) fn retention(builder: &StreamsBuilder, store: &Materialized, least: i
     retention
 }
 
+/// How much longer a store keeps windows than they change.
+pub(super) fn slack(store: &Materialized, least: i64) -> i64 {
+    store.retention.unwrap_or(least).saturating_sub(least)
+}
+
 /// Adds the node that folds windows.
 pub(super) fn add_windowed<K: Clone + 'static, V: 'static, A: 'static>(
     builder: &StreamsBuilder,
     name: &str,
     input: usize,
     parts: WindowFold<K, V, A>,
-    emit: Emit,
+    (emit, slack): (Emit, i64),
 ) -> usize {
-    let closing = Closing::new(builder, emit, &parts.store);
+    let closing = Closing::new(builder, emit, &parts.store, slack);
     let stores: Vec<_> = [parts.store.clone()].into_iter().chain(closing.store()).collect();
     let make: MakeNode = match parts.windows {
         Windows::Sliding(_) => Arc::new(move || TypedNode::boxed(SlidingNode::new(parts.clone(), closing.clone()))),

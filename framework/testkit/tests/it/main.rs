@@ -6,4 +6,5 @@ mod conformance;
 mod crash;
 mod driver;
 mod queries;
+mod state;
 mod support;

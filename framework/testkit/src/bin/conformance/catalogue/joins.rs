@@ -1,6 +1,6 @@
 //! Joins of streams with tables and with streams.
 
-use nowfold_core::dsl::{GlobalTable, KTable, Repartition, StreamJoined};
+use nowfold_core::dsl::{ForeignJoined, GlobalTable, KTable, Repartition, StreamJoined};
 use nowfold_core::serde::Plain;
 use nowfold_core::time::millisecs;
 use nowfold_core::window::JoinWindows;
@@ -42,6 +42,7 @@ pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
             valued.join_table("join", &counts, |_, v, n| Some(format!("{}#{n}", super::show(&v)))).to("out", text());
             plan.stores.push(("counts", StoreKind::Stamped(Kind::Integer)));
         }
+        _ if name.starts_with("fk-join-") => return foreign_join(plan, name),
         _ if name.starts_with("stream-join-") => return stream_join(plan, name),
         "stream-global-join-inner" | "stream-global-join-left" => {
             let table = plan.app.global_table("global", Plain::<Text, String>::new());
@@ -49,6 +50,37 @@ pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
             plan.global_store(table, true);
         }
         _ => return Err(BuildError::Unknown),
+    }
+    Ok(())
+}
+
+fn foreign_join(plan: &mut Plan<'_>, name: &str) -> Outcome {
+    let rows = Plain::<Text, String>::new;
+    let versioned = name == "fk-join-versioned";
+    let (left, right) = match name {
+        "fk-join-versioned" => (plan.versioned("left", "l")?, plan.versioned("right", "r")?),
+        "fk-join-by-key" => (plan.app_table("left"), plan.app_table("right")),
+        _ => (plan.table("left", "l"), plan.table("right", "r")),
+    };
+    let by_key = name == "fk-join-by-key";
+    let foreign = move |k: &Text, v: &String| {
+        if by_key {
+            k.as_ref().map(|k| k.split_once('-').map_or_else(|| k.clone(), |(_, fk)| fk.to_owned()))
+        } else {
+            foreign_key(v)
+        }
+        .map(Some)
+    };
+    let is_left = name == "fk-join-left" || plan.word("type") == "left";
+    let joined = ForeignJoined::new(rows(), rows(), "j", rows());
+    let both = if is_left {
+        left.left_join_foreign("join", &right, joined, foreign, |_, l, r| join(Some(l), r.map(String::as_str)))
+    } else {
+        left.join_foreign("join", &right, joined, foreign, |_, l, r| join(Some(l), Some(r)))
+    };
+    plan.texts(&both, "out");
+    if !versioned {
+        plan.stores.push(("j", StoreKind::Stamped(Kind::Text)));
     }
     Ok(())
 }
