@@ -41,7 +41,7 @@ impl<K: 'static, V: 'static, K2: 'static, V2: 'static> Subscriber<K, V, K2, V2> 
     fn messages(&self, old: Option<Bytes>, new: Option<Bytes>) -> Vec<(Option<Bytes>, Instruction)> {
         let moved = old.is_some() && old != new;
         if self.is_left {
-            let forget = moved.then(|| (old, Instruction::Forget));
+            let forget = moved.then_some((old, Instruction::Forget));
             return forget.into_iter().chain([(new, Instruction::Answer)]).collect();
         }
         match (old, new) {

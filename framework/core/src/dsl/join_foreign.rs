@@ -38,6 +38,8 @@ impl<L, R, O> ForeignJoined<L, R, O> {
 
 /// What two rows make; `None` where the kind of join leaves the row out.
 pub(super) type Joiner<K, V, R, O> = Arc<dyn Fn(&K, &V, Option<&R>) -> Option<O> + Send + Sync>;
+/// What names the foreign key, and what joins.
+type Functions<K, V, K2, V2, O> = (Extract<K, V, K2>, Joiner<K, V, V2, O>);
 /// Messages between the sides.
 type Messages<K> = Plain<K, Bytes>;
 
@@ -100,7 +102,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
             impl Serdes<K2, V2> + 'static,
             impl Serdes<K, O> + Clone + 'static,
         >,
-        (foreign, join): (Extract<K, V, K2>, Joiner<K, V, V2, O>),
+        (foreign, join): Functions<K, V, K2, V2, O>,
         is_left: bool,
     ) -> KTable<K, O> {
         let builder = self.builder.clone();

@@ -1,7 +1,7 @@
 //! `join_stream`, `left_join_stream`, `outer_join_stream`: two streams within a window of time.
 //!
 //! Both sides are kept in window stores by the time of their records, duplicates too. Source: Kafka Streams, KIP-633 and
-//! KIP-962 (null keys), `docs/semantics.md`.
+//! KIP-962 (null keys).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -49,6 +49,7 @@ mod table_source;
 mod table_stored;
 mod table_stream;
 mod through;
+mod try_map;
 mod window_fold;
 mod windowed;
 
@@ -70,4 +71,5 @@ pub use suppress::Buffer;
 pub use table::KTable;
 pub use table_group::KGroupedTable;
 pub use through::Through;
+pub use try_map::Failed;
 pub use windowed::TimeWindowedKStream;

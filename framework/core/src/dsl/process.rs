@@ -50,6 +50,23 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     }
 }
 
+impl<K: 'static, V: 'static> KStream<K, V> {
+    /// Like [`process`](Self::process), for a processor that forwards every record under the key that it was given: the key
+    /// does not count as changed, so no repartition follows.
+    pub fn process_values<V2: 'static, P>(
+        self,
+        name: &str,
+        make: impl Fn() -> P + Send + Sync + 'static,
+        stores: &[&str],
+    ) -> KStream<K, V2>
+    where
+        P: Processor<K, V, K, V2> + 'static,
+    {
+        let key_changed_by = self.key_changed_by.clone();
+        KStream { key_changed_by, ..self.process(name, make, stores) }
+    }
+}
+
 /// A processor made of one function.
 pub(super) struct Each<F>(pub(super) F);
 
