@@ -102,7 +102,8 @@ impl Actions {
 
     /// Joins attributes of objects when a question is asked, instead of keeping them with every action: an embedding of a
     /// thousand numbers is kept once for each object and not once for each action. The newest row counts, so the value
-    /// may differ from the one at the time of the action; answers say `late_joined`. Only for sums and means.
+    /// may differ from the one at the time of the action; answers say `late_joined`. Only for aggregates of
+    /// numbers and vectors.
     ///
     /// ```
     /// use nowfold_core::{dsl::StreamsBuilder, serde::Json, time::hours};

@@ -25,8 +25,13 @@ pub(crate) struct Evaluated {
 }
 
 impl EventChains {
-    /// Evaluates a plan for one actor as of several instants, all at one moment of the partition; one result each.
-    pub(crate) fn evaluate(
+    /// Evaluates a plan for one actor as of `as_of`, at one moment of the partition.
+    pub(crate) fn evaluate(&self, actor: &str, plan: &Plan, as_of: Timestamp, log_floor: Timestamp) -> Evaluated {
+        self.read(actor, |view| evaluate(&view, actor, plan, as_of.as_millis(), log_floor.as_millis()))
+    }
+
+    /// The same as of several instants, all at one moment of the partition; one result each.
+    pub(crate) fn evaluate_timeline(
         &self,
         actor: &str,
         plan: &Plan,

@@ -25,6 +25,7 @@ mod scan;
 mod set;
 mod spec;
 mod value;
+mod value_json;
 mod vectors;
 mod window;
 mod window_text;

@@ -14,7 +14,8 @@ use crate::rfc3339::rfc3339;
 pub struct FeatureResult {
     /// The feature's name.
     pub name: Arc<str>,
-    /// One per window, shortest first; at least one.
+    /// One per window, at least one: in the order given, or shortest first where all are plain sliding ones. A trend has one
+    /// for both of its windows.
     pub windows: Vec<WindowResult>,
     /// Whether the attribute was looked up for this answer, in its newest version, instead of being kept with the events.
     pub late_joined: bool,
@@ -31,8 +32,8 @@ pub struct WindowResult {
     pub used: u64,
     /// Actions that lack the attribute: passed over, but for `count_by`, which counts them under null.
     pub missing: u64,
-    /// Actions in the window with one of the feature's verbs. More than used and missing together where only the
-    /// newest are asked for.
+    /// Actions in the window that have one of the feature's verbs and pass its filter. More than used and missing together
+    /// where not all are asked for; of a trend those of its second window.
     pub matched: u64,
     /// Time of the oldest action used.
     pub oldest: Option<Timestamp>,

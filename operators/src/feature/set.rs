@@ -44,7 +44,7 @@ impl FeatureSet {
     /// Like [`compile`](Self::compile), with attributes of objects that join late.
     ///
     /// # Errors
-    /// As `compile`; also when such an attribute is used for anything but sums and means.
+    /// As `compile`; also when such an attribute is used for anything but aggregates of numbers and vectors.
     pub fn compile_with(
         store: impl Into<StoreName>,
         config: &ChainConfig,

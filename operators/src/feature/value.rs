@@ -1,16 +1,13 @@
-//! What a feature's value can be, in Rust and in JSON.
+//! What a feature's value can be. `value_json` has its JSON.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use nowfold_core::time::Timestamp;
 use nowfold_schemas::action::Attribute;
-use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::path::Found;
 use crate::chain::Cell;
-use crate::rfc3339::rfc3339;
 
 /// The value of a feature in one window.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -200,100 +197,5 @@ impl fmt::Display for MapKey {
             Self::Text(text) => f.write_str(text),
             Self::Other => f.write_str("other"),
         }
-    }
-}
-
-impl Serialize for FeatureValue {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::None => serializer.serialize_unit(),
-            Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Count(n) => serializer.serialize_u64(*n),
-            Self::Int(value) => serializer.serialize_i64(*value),
-            Self::Float(value) => serializer.serialize_f64(*value),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Vector(vector) => serializer.collect_seq(vector.iter()),
-            Self::List(items) => serializer.collect_seq(items),
-            Self::Map(map) => map.serialize(serializer),
-            Self::Ranked(values) => serializer.collect_seq(values.iter().map(|(key, n)| Ranked(key, *n))),
-            Self::Groups(groups) => serialize_by_key(serializer, &groups.0),
-            Self::Actions(rows) => {
-                let mut list = serializer.serialize_seq(Some(rows.len()))?;
-                for row in rows {
-                    list.serialize_element(row)?;
-                }
-                list.end()
-            }
-        }
-    }
-}
-
-impl Serialize for CountMap {
-    /// An object by the values as text, `null` and `other`. A text that reads like another key is given in quotes.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serialize_by_key(serializer, &self.0)
-    }
-}
-
-fn serialize_by_key<S: Serializer, V: Serialize>(serializer: S, entries: &[(MapKey, V)]) -> Result<S::Ok, S::Error> {
-    let names: Vec<_> = entries.iter().map(|(key, _)| key.to_string()).collect();
-    let mut uses = HashMap::new();
-    names.iter().for_each(|name| *uses.entry(name.as_str()).or_insert(0) += 1);
-    let mut map = serializer.serialize_map(Some(entries.len()))?;
-    for ((key, value), name) in entries.iter().zip(&names) {
-        match key {
-            MapKey::Text(_) if uses.get(name.as_str()).is_some_and(|uses| *uses > 1) => {
-                map.serialize_entry(&format!("{name:?}"), value)?;
-            }
-            _ => map.serialize_entry(name, value)?,
-        }
-    }
-    map.end()
-}
-
-/// A value and its count.
-struct Ranked<'a>(&'a MapKey, u64);
-
-impl Serialize for Ranked<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("value", self.0)?;
-        map.serialize_entry("count", &self.1)?;
-        map.end()
-    }
-}
-
-impl Serialize for MapKey {
-    /// The value itself; `other` as that text.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_unit(),
-            Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Int(value) => serializer.serialize_i64(*value),
-            Self::Float(value) => serializer.serialize_f64(*value),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Other => serializer.serialize_str("other"),
-        }
-    }
-}
-
-impl Serialize for ActionRow {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("timestamp", &rfc3339(self.timestamp))?;
-        map.serialize_entry("verb", &*self.verb)?;
-        map.serialize_entry("object", &*self.object)?;
-        map.serialize_entry("event_id", &*self.event_id)?;
-        map.serialize_entry("sequence", &self.sequence)?;
-        map.serialize_entry("selected", &Selected(&self.selected))?;
-        map.end()
-    }
-}
-
-struct Selected<'a>(&'a [(Arc<str>, FeatureValue)]);
-
-impl Serialize for Selected<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(path, value)| (&**path, value)))
     }
 }

@@ -52,8 +52,9 @@ impl<'a> Ask<'a> {
 
     /// Answers for one actor.
     pub(super) fn answer(&self, actor: &Arc<str>, plan: &Plan) -> Result<Answer, QueryError> {
-        let mut answers = self.timeline(actor, plan, &[self.as_of])?;
-        answers.pop().ok_or_else(|| QueryError::Invalid { cause: "the question has no instant".to_owned() })
+        let evaluate = |chains: &EventChains, floor| (chains.evaluate(actor, plan, self.as_of, floor), ());
+        let (evaluated, (), asked) = self.put(actor, evaluate)?;
+        Ok(self.answered(actor, &asked, self.as_of, evaluated))
     }
 
     /// Answers for one actor as of several instants, all at one moment of the partition.
@@ -63,14 +64,16 @@ impl<'a> Ask<'a> {
         plan: &Plan,
         instants: &[Timestamp],
     ) -> Result<Vec<Answer>, QueryError> {
-        let evaluate = |chains: &EventChains, floor| (chains.evaluate(actor, plan, instants, floor), ());
+        let evaluate = |chains: &EventChains, floor| (chains.evaluate_timeline(actor, plan, instants, floor), ());
         let (evaluated, (), asked) = self.put(actor, evaluate)?;
-        let answers = evaluated.into_iter().zip(instants).map(|(evaluated, as_of)| {
-            let envelope = self.envelope(&asked, *as_of, &evaluated);
-            let (store, features) = (self.features.store.clone(), evaluated.features);
-            Answer { store, actor: actor.clone(), features, scores: Vec::new(), envelope }
-        });
-        Ok(answers.collect())
+        let answers = evaluated.into_iter().zip(instants);
+        Ok(answers.map(|(evaluated, as_of)| self.answered(actor, &asked, *as_of, evaluated)).collect())
+    }
+
+    fn answered(&self, actor: &Arc<str>, asked: &Asked, as_of: Timestamp, evaluated: Evaluated) -> Answer {
+        let envelope = self.envelope(asked, as_of, &evaluated);
+        let (store, actor, features) = (self.features.store.clone(), actor.clone(), evaluated.features);
+        Answer { store, actor, features, scores: Vec::new(), envelope }
     }
 
     /// The instant of the question.
