@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use differential::coverage::Coverage;
-use differential::run::{self, Failure, Progress};
+use differential::run::{self, Failure, Progress, Small};
 
 fn main() -> ExitCode {
     let arguments = Arguments::read();
@@ -23,10 +23,12 @@ fn main() -> ExitCode {
     let (coverage, failure) = match arguments.case {
         Some(number) => {
             let mut coverage = Coverage::default();
-            let failure = run::run_case(arguments.seed, number, &mut coverage).err();
+            let failure = run::run_case(arguments.seed, number, arguments.small, &mut coverage).err();
             (coverage, failure)
         }
-        None => run::run(arguments.seed, arguments.ops, |progress| watch(progress, arguments.ops, started)),
+        None => {
+            run::run(arguments.seed, arguments.ops, arguments.small, |progress| watch(progress, arguments.ops, started))
+        }
     };
     report(&arguments, &coverage, failure.as_ref(), started.elapsed())
 }
@@ -36,13 +38,18 @@ struct Arguments {
     ops: u64,
     seed: u64,
     case: Option<u64>,
+    small: Small,
 }
 
 impl Arguments {
     fn read() -> Self {
-        let mut arguments = Self { ops: 300_000, seed: 1, case: None };
+        let mut arguments = Self { ops: 300_000, seed: 1, case: None, small: Small::Shrunk };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
+            if word == "--no-shrink" {
+                arguments.small = Small::AsItIs;
+                continue;
+            }
             let number = words.next().as_deref().and_then(number);
             match (word.as_str(), number) {
                 ("--ops", Some(ops)) => arguments.ops = ops,

@@ -18,6 +18,14 @@ pub(crate) struct Failure {
     pub(crate) report: String,
 }
 
+/// What becomes of a case that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Small {
+    /// It is made smaller, which takes a while.
+    Shrunk,
+    AsItIs,
+}
+
 /// How far a run is.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
@@ -42,12 +50,12 @@ impl Progress {
     }
 
     /// Runs cases of a seed until `n_operations` are done or one failed. Several threads may do so together.
-    pub(crate) fn work(&self, seed: u64, n_operations: u64) {
+    pub(crate) fn work(&self, seed: u64, n_operations: u64, small: Small) {
         let mut covered = Coverage::default();
         while self.operations() < n_operations && !self.has_failed() {
             let number = self.cases.fetch_add(1, Ordering::Relaxed);
             let mut own = Coverage::default();
-            if let Err(failure) = run_case(seed, number, &mut own) {
+            if let Err(failure) = run_case(seed, number, small, &mut own) {
                 self.failed.lock().unwrap().get_or_insert(failure);
             }
             self.operations.fetch_add(own.n_operations(), Ordering::Relaxed);
@@ -58,12 +66,17 @@ impl Progress {
 }
 
 /// Runs as many threads as there are processors, and `watch` beside them.
-pub(crate) fn run(seed: u64, n_operations: u64, watch: impl FnOnce(&Progress)) -> (Coverage, Option<Failure>) {
+pub(crate) fn run(
+    seed: u64,
+    n_operations: u64,
+    small: Small,
+    watch: impl FnOnce(&Progress),
+) -> (Coverage, Option<Failure>) {
     let progress = Progress::default();
     let n_threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for _ in 0..n_threads {
-            scope.spawn(|| progress.work(seed, n_operations));
+            scope.spawn(|| progress.work(seed, n_operations, small));
         }
         watch(&progress);
     });
@@ -71,12 +84,12 @@ pub(crate) fn run(seed: u64, n_operations: u64, watch: impl FnOnce(&Progress)) -
 }
 
 /// Runs the case with a number, and makes it smaller when it fails.
-pub(crate) fn run_case(seed: u64, number: u64, coverage: &mut Coverage) -> Result<(), Failure> {
+pub(crate) fn run_case(seed: u64, number: u64, small: Small, coverage: &mut Coverage) -> Result<(), Failure> {
     let case = case(&mut Random(seed << 40 ^ number));
     if world::attempt(&case, coverage).is_ok() {
         return Ok(());
     }
-    let small = shrink(case);
+    let small = if small == Small::AsItIs { case } else { shrink(case) };
     let error = world::attempt(&small, &mut Coverage::default()).err().unwrap_or_else(|| "it passes now".to_owned());
     let mut report = format!("{:?}\n", small.settings);
     for (number, operation) in small.operations.iter().enumerate() {

@@ -7,7 +7,7 @@ use crate::support::n_cases;
 #[test]
 fn law_1_answers_equal_a_naive_filter_over_all_admitted_events() {
     let n_operations = n_cases(3_000) * 100;
-    let (coverage, failure) = run::run(1, n_operations, |_| {});
+    let (coverage, failure) = run::run(1, n_operations, run::Small::Shrunk, |_| {});
     if let Some(failure) = failure {
         panic!("case {} of seed {}:\n{}", failure.number, failure.seed, failure.report);
     }
