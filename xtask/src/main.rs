@@ -8,6 +8,7 @@ mod ci;
 mod conformance;
 mod demo;
 mod differential;
+mod duckdb;
 mod java;
 mod maven;
 mod mutants;
@@ -53,6 +54,8 @@ enum Command {
     Numpy(numpy::Numpy),
     /// Run conformance cases, which Kafka Streams answered, on the test driver.
     Conformance(conformance::Conformance),
+    /// Ask DuckDB what the feature store answers over real data.
+    Duckdb(duckdb::DuckDb),
     /// Run the benches, which print one JSON object per line.
     Bench(bench::Bench),
 }
@@ -78,6 +81,7 @@ fn run(cli: &Cli, started: Instant) -> Result<ExitCode> {
         Command::Mutants(mutants) => mutants.run(),
         Command::Numpy(numpy) => numpy.run().map(|()| ExitCode::SUCCESS),
         Command::Conformance(conformance) => conformance.run(),
+        Command::Duckdb(duckdb) => duckdb.run().map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
     }
 }

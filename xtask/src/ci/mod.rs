@@ -36,6 +36,7 @@ impl Ci {
         report.step("demo build", steps::demo_build);
         report.step("demo run", steps::demo_run);
         report.step("numpy", steps::numpy);
+        report.step("duckdb", steps::duckdb);
         let addresses = servers.wait(&mut report);
         // Tests come last, so that their own lines are the last ones before the table.
         report.step("test", || steps::test(&addresses, self.keep_going));

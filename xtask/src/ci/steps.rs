@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::report::Outcome;
 use super::servers::Addresses;
 use crate::cargo::{self, Metadata, cargo};
+use crate::duckdb::DuckDb;
 use crate::numpy::Numpy;
 use crate::{demo, packages};
 
@@ -69,6 +70,11 @@ pub(crate) fn demo_run() -> Result<Outcome> {
 /// The numerical aggregates agree with numpy.
 pub(crate) fn numpy() -> Result<Outcome> {
     Numpy::default().run().map(|()| Outcome::Passed)
+}
+
+/// Answers over real data agree with DuckDB.
+pub(crate) fn duckdb() -> Result<Outcome> {
+    DuckDb::default().run().map(|()| Outcome::Passed)
 }
 
 /// Every test and doctest. Tests of real servers run where an address is given.

@@ -1,0 +1,32 @@
+//! The question files.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Questions about one data set.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QuestionFile {
+    /// The mapping, from this file's folder.
+    pub(crate) mapping: String,
+    /// SQL that makes what the questions select from; `{data}` is the folder of the data.
+    pub(crate) views: String,
+    #[serde(rename = "question")]
+    pub(crate) questions: Vec<Question>,
+}
+
+/// One question, in both languages.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Question {
+    pub(crate) id: String,
+    /// The store, as the mapping names it.
+    pub(crate) store: String,
+    pub(crate) actor: String,
+    /// RFC 3339.
+    pub(crate) as_of: String,
+    /// In the grammar of feature files, but for its name.
+    pub(crate) feature: Map<String, Value>,
+    /// A scalar: what DuckDB is asked.
+    pub(crate) sql: String,
+}
