@@ -14,7 +14,7 @@ use nowfold_core::names::StoreName;
 use nowfold_core::query::{Lag, PartitionHandle, ProgressCell, Readiness, StoreHub};
 use nowfold_core::time::{Clock, Timestamp, hours, millisecs};
 use nowfold_operators::chain::{Appended, ChainConfig, EventChains};
-use nowfold_operators::feature::{Feature, FeatureSet, feature};
+use nowfold_operators::feature::{Feature, FeatureSet, Normalize, feature};
 use nowfold_operators::features::Features;
 use nowfold_schemas::action::{Action, Attribute};
 use random::Random;
@@ -78,13 +78,33 @@ fn case(random: &mut Random) -> Vec<Value> {
 fn asked(random: &mut Random) -> Vec<(&'static str, Value, Feature)> {
     let weights = VERBS.map(|verb| (verb, random.between(-2, 2) as f64 / 2.0));
     let by_verb = json!({"weights": weights.iter().map(|(verb, weight)| ((*verb).to_owned(), json!(weight))).collect::<serde_json::Map<_, _>>()});
+    // Halves and quarters are exact, so that no rounding of p n decides about a rank.
+    let p = random.between(0, 8) as f64 / 8.0;
+    let minutes = random.between(1, 120);
+    let (half_life, half) = (millisecs((minutes * MINUTE).unsigned_abs()), json!({"half_life": minutes * MINUTE}));
     let f = || feature("f");
     vec![
         ("sum", json!({}), f().sum("verb.x")),
         ("mean", json!({}), f().mean("verb.x")),
         ("weighted_mean", by_verb.clone(), f().weighted_mean("verb.x", weights)),
+        ("min", json!({}), f().min("verb.x")),
+        ("max", json!({}), f().max("verb.x")),
+        ("var_pop", json!({}), f().var_pop("verb.x")),
+        ("var_sample", json!({}), f().var_sample("verb.x")),
+        ("stddev_pop", json!({}), f().stddev_pop("verb.x")),
+        ("stddev_sample", json!({}), f().stddev_sample("verb.x")),
+        ("quantile", json!({ "p": p }), f().quantile(p, "verb.x")),
+        ("decay_count", half.clone(), f().decay_count(half_life)),
+        ("decay_sum", half.clone(), f().decay_sum("verb.x", half_life)),
+        ("decay_mean", half.clone(), f().decay_mean("verb.x", half_life)),
+        ("vec_sum", json!({}), f().vec_sum("object.v")),
         ("vec_mean", json!({}), f().mean("object.v")),
+        ("vec_min", json!({}), f().vec_min("object.v")),
+        ("vec_max", json!({}), f().vec_max("object.v")),
+        ("vec_decay_mean", half, f().vec_decay_mean("object.v", half_life)),
         ("vec_weighted_mean", by_verb, f().weighted_mean("object.v", weights)),
+        ("vec_dispersion", json!({}), f().vec_dispersion("object.v")),
+        ("vec_unit_mean", json!({}), f().vec_mean("object.v").normalize(Normalize::Both)),
     ]
 }
 

@@ -72,12 +72,134 @@ def vec_weighted_mean(w):
     return weighted(w.v, w.vverbs, w.p["weights"])
 
 
+def spread(squares, x, n):
+    """Squares of distances from a mean that is itself rounded: the size is that of the numbers squared."""
+    return terms(squares, np.sum(x * x) / n) if n > 0 else None
+
+
+def var_pop(w):
+    return spread(np.var(w.x), w.x, w.x.size) if w.x.size else None
+
+
+def var_sample(w):
+    return spread(np.var(w.x, ddof=1), w.x, w.x.size - 1) if w.x.size > 1 else None
+
+
+def root(variance):
+    """The error of a root is large next to zero: it is that of the variance before."""
+    if variance is None:
+        return None
+    value, size = variance
+    value = np.sqrt(value)
+    return terms(value, size / value if value > 0 else np.sqrt(size / F64))
+
+
+def stddev_pop(w):
+    return root(var_pop(w))
+
+
+def stddev_sample(w):
+    return root(var_sample(w))
+
+
+def exactly(value):
+    return terms(value, 0.0)
+
+
+def quantile(w):
+    if not w.x.size:
+        return None
+    return exactly(np.quantile(w.x, w.p["p"], method="inverted_cdf"))
+
+
+def smallest(w):
+    return exactly(np.min(w.x)) if w.x.size else None
+
+
+def largest(w):
+    return exactly(np.max(w.x)) if w.x.size else None
+
+
+def decay(w, t):
+    return np.exp2(-(w.as_of - t) / w.p["half_life"])
+
+
+def decay_count(w):
+    d = decay(w, w.all_t)
+    return terms(np.sum(d), np.sum(d))
+
+
+def decay_sum(w):
+    d = decay(w, w.t)
+    return terms(np.sum(d * w.x), np.sum(np.abs(d * w.x)))
+
+
+def decay_mean(w):
+    d = decay(w, w.t)
+    return terms(np.average(w.x, weights=d), np.average(np.abs(w.x), weights=d)) if w.x.size else None
+
+
+def vec_sum(w):
+    return terms(np.sum(w.v, axis=0), np.sum(np.abs(w.v), axis=0)) if w.v.size else None
+
+
+def vec_min(w):
+    return exactly(np.min(w.v, axis=0)) if w.v.size else None
+
+
+def vec_max(w):
+    return exactly(np.max(w.v, axis=0)) if w.v.size else None
+
+
+def vec_decay_mean(w):
+    if not w.v.size:
+        return None
+    d = decay(w, w.vt)
+    return terms(np.average(w.v, axis=0, weights=d), np.average(np.abs(w.v), axis=0, weights=d))
+
+
+def units(w):
+    lengths = np.linalg.norm(w.v, axis=1) if w.v.size else np.zeros(0)
+    return w.v[lengths > 0] / lengths[lengths > 0][:, None] if w.v.size else w.v
+
+
+def vec_dispersion(w):
+    u = units(w)
+    return terms(1.0 - np.linalg.norm(np.mean(u, axis=0)), 1.0) if u.size else None
+
+
+def vec_unit_mean(w):
+    """Lengths of 1 before and after: `normalize = both`."""
+    u = units(w)
+    if not u.size:
+        return None
+    pooled = np.mean(u, axis=0)
+    length = np.linalg.norm(pooled)
+    return terms(pooled / length, np.ones(pooled.shape) / length) if length > 0 else None
+
+
 AGGREGATES = {
     "sum": total,
     "mean": mean,
     "weighted_mean": weighted_mean,
+    "min": smallest,
+    "max": largest,
+    "var_pop": var_pop,
+    "var_sample": var_sample,
+    "stddev_pop": stddev_pop,
+    "stddev_sample": stddev_sample,
+    "quantile": quantile,
+    "decay_count": decay_count,
+    "decay_sum": decay_sum,
+    "decay_mean": decay_mean,
+    "vec_sum": vec_sum,
     "vec_mean": vec_mean,
+    "vec_min": vec_min,
+    "vec_max": vec_max,
+    "vec_decay_mean": vec_decay_mean,
     "vec_weighted_mean": vec_weighted_mean,
+    "vec_dispersion": vec_dispersion,
+    "vec_unit_mean": vec_unit_mean,
 }
 
 
