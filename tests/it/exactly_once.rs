@@ -21,9 +21,10 @@ use nowfold::runtime::broker::{Broker, TopicSpec};
 use nowfold::runtime::{AppState, Platform, RuntimeConfig, RuntimeError, Streams as Runtime, SystemClock};
 
 use super::doomed::{Doomed, Fate};
+use super::own_kafka::OwnKafka;
 use super::support::{test_kafka, until};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) const PARTITIONS: i32 = 4;
 
 /// Counts the records of each key in a store, and sends the count on.
@@ -295,6 +296,28 @@ fn connect(bootstrap: &str, name: Option<String>) -> Kafka {
     config.session_timeout = Duration::from_secs(6);
     config.instance_id = name;
     Kafka::connect(config).unwrap()
+}
+
+#[test]
+fn a_broker_that_restarts_and_is_killed_in_the_middle_of_transactions_loses_and_doubles_nothing() {
+    let Some(mut broker) = OwnKafka::start("exactly_once") else { return };
+    let (kafka, prefix) = (connect(&broker.bootstrap, None), "restarts");
+    create_topics(&kafka, prefix);
+    let mut truth = fill(&kafka, prefix, 2_000, 97);
+    let app = start(Arc::new(connect(&broker.bootstrap, None)), prefix, config()).unwrap();
+    for signal in ["KILL", "TERM"] {
+        let before = kafka.log_end(&TopicPartition::new(format!("{prefix}-out"), 0)).unwrap();
+        for (key, n) in fill(&kafka, prefix, 6_000, 97) {
+            *truth.entry(key).or_default() += n;
+        }
+        let grows = || kafka.log_end(&TopicPartition::new(format!("{prefix}-out"), 0)).is_ok_and(|end| end > before);
+        until(PATIENCE, || format!("no outputs; {}", app.state()), grows);
+        broker.end(signal);
+        broker.revive();
+    }
+    await_outputs(&kafka, &app, prefix, 14_000);
+    app.close().unwrap();
+    assert_exactly_once(&kafka, prefix, &truth, "broker restarts");
 }
 
 /// A process that dies at operation `death`, counted from its start; static membership brings its partitions back at once.

@@ -17,12 +17,17 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use crate::admin::{self, EndConsumer};
 use crate::client;
 use crate::config::KafkaConfig;
-use crate::lane::Lane;
+use crate::lane::{DataConsumer, Lane};
 use crate::membership::KafkaMembership;
 use crate::producer::KafkaProducer;
 use crate::reader::KafkaReader;
 use crate::topics::{self, Topics};
 use crate::transactional::KafkaTransactions;
+
+/// Between two tries to replace a client that hears nothing of the cluster.
+const BETWEEN_RENEWALS: Duration = Duration::from_secs(5);
+/// How long a new client may take to find it.
+const LISTEN: Duration = Duration::from_secs(1);
 
 /// A Kafka cluster. Clones share its connections.
 #[derive(Clone)]
@@ -33,9 +38,10 @@ pub struct Kafka {
 struct Inner {
     config: KafkaConfig,
     topics: Topics,
-    /// Data consumers. The first reads everything but what is read twice at a time.
+    /// Data consumers. The first also asks for topics, and reads everything but what is read twice at a time.
     lanes: Mutex<Vec<Arc<Lane>>>,
-    first: Arc<Lane>,
+    /// When a data consumer was last tried in the place of another.
+    renewed: Mutex<Option<Instant>>,
     /// Asks for the ends of logs, once somebody wants to know.
     ends: Mutex<Option<Arc<EndConsumer>>>,
 }
@@ -48,10 +54,16 @@ impl Kafka {
     /// [`KafkaConfig::connect_timeout`].
     pub fn connect(config: KafkaConfig) -> Result<Self, BrokerError> {
         config.check()?;
-        let first = Lane::open(&config)?;
-        let lanes = Mutex::new(vec![Arc::clone(&first)]);
-        let kafka =
-            Self { inner: Arc::new(Inner { config, topics: Topics::default(), lanes, first, ends: Mutex::default() }) };
+        let lanes = Mutex::new(vec![Lane::open(&config)?]);
+        let kafka = Self {
+            inner: Arc::new(Inner {
+                config,
+                topics: Topics::default(),
+                lanes,
+                renewed: Mutex::default(),
+                ends: Mutex::default(),
+            }),
+        };
         kafka.wait_for_a_broker()?;
         Ok(kafka)
     }
@@ -70,7 +82,7 @@ impl Kafka {
     /// [`BrokerError::UnknownTopic`], or when the broker does not answer.
     pub(crate) fn partition_count(&self, topic: &TopicName) -> Result<i32, BrokerError> {
         let timeout = self.config().request_timeout;
-        let count = self.inner.topics.partition_count(self.inner.first.consumer(), topic, timeout)?;
+        let count = self.ask(|consumer| self.inner.topics.partition_count(consumer, topic, timeout))?;
         count.ok_or_else(|| self.unknown_topic(topic))
     }
 
@@ -92,6 +104,56 @@ impl Kafka {
         })
     }
 
+    /// The data consumer that also asks.
+    pub(crate) fn first(&self) -> Result<Arc<Lane>, BrokerError> {
+        let mut lanes = self.inner.lanes.lock();
+        if let Some(lane) = lanes.first() {
+            return Ok(Arc::clone(lane));
+        }
+        let lane = Lane::open(self.config())?;
+        lanes.push(Arc::clone(&lane));
+        Ok(lane)
+    }
+
+    /// Asks through the first data consumer; through a new one, when that has lost the cluster and a new one finds it.
+    fn ask<T>(&self, question: impl Fn(&DataConsumer) -> Result<T, BrokerError>) -> Result<T, BrokerError> {
+        let lane = self.first()?;
+        match question(lane.consumer()) {
+            Err(error) if error.is_retriable() => match self.renew(&lane) {
+                Some(lane) => question(lane.consumer()),
+                None => Err(error),
+            },
+            answer => answer,
+        }
+    }
+
+    /// A data consumer in the place of one that hears nothing of the cluster, if a new one does. librdkafka forgets all
+    /// brokers for good when a broker that has just started names none (its issue 5301). Tried once in a while.
+    pub(crate) fn renew(&self, deaf: &Arc<Lane>) -> Option<Arc<Lane>> {
+        let first = self.first().ok()?;
+        if !Arc::ptr_eq(&first, deaf) {
+            return Some(first);
+        }
+        let mut renewed = self.inner.renewed.try_lock()?;
+        if renewed.is_some_and(|at| at.elapsed() < BETWEEN_RENEWALS) {
+            return None;
+        }
+        let lane = Lane::open(self.config()).ok()?;
+        let found = lane.consumer().fetch_metadata(Some("nowfold-connect"), client::timeout(LISTEN));
+        *renewed = Some(Instant::now());
+        if found.is_err() {
+            lane.give_up();
+            return None;
+        }
+        tracing::warn!(target: "nowfold_kafka", "a client has lost the cluster; another one takes its place");
+        deaf.give_up();
+        let mut lanes = self.inner.lanes.lock();
+        lanes.retain(|lane| !Arc::ptr_eq(lane, deaf));
+        lanes.insert(0, Arc::clone(&lane));
+        *self.inner.ends.lock() = None;
+        Some(lane)
+    }
+
     fn end_consumer(&self) -> Result<Arc<EndConsumer>, BrokerError> {
         let mut ends = self.inner.ends.lock();
         if let Some(consumer) = &*ends {
@@ -104,7 +166,8 @@ impl Kafka {
 
     fn wait_for_a_broker(&self) -> Result<(), BrokerError> {
         let (start, limit) = (Instant::now(), self.config().connect_timeout);
-        let consumer = self.inner.first.consumer();
+        let lane = self.first()?;
+        let consumer = lane.consumer();
         loop {
             let left = limit.saturating_sub(start.elapsed());
             // Whether this topic exists or may be seen does not matter: the answer does.
@@ -138,18 +201,18 @@ impl Broker for Kafka {
     }
 
     fn topics(&self, names: &[TopicName], timeout: Duration) -> Result<Vec<Option<TopicInfo>>, BrokerError> {
-        admin::topics(self.config(), self.inner.first.consumer(), names, timeout)
+        self.ask(|consumer| admin::topics(self.config(), consumer, names, timeout))
     }
 
     fn create_topic(&self, spec: &TopicSpec) -> Result<(), BrokerError> {
-        admin::create_topic(self.config(), self.inner.first.consumer(), spec)?;
+        self.ask(|consumer| admin::create_topic(self.config(), consumer, spec))?;
         self.inner.topics.forget(&spec.name);
         Ok(())
     }
 
     fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks, BrokerError> {
         self.check_partition(partition)?;
-        let marks = topics::watermarks(self.inner.first.consumer(), partition, self.config().request_timeout)?;
+        let marks = self.ask(|consumer| topics::watermarks(consumer, partition, self.config().request_timeout))?;
         marks.ok_or_else(|| {
             self.inner.topics.forget(&partition.topic);
             self.unknown_topic(&partition.topic)
@@ -158,7 +221,12 @@ impl Broker for Kafka {
 
     fn log_end(&self, partition: &TopicPartition) -> Result<Offset, BrokerError> {
         self.check_partition(partition)?;
-        let marks = topics::watermarks(&*self.end_consumer()?, partition, self.config().request_timeout)?;
+        let marks = topics::watermarks(&*self.end_consumer()?, partition, self.config().request_timeout);
+        if marks.is_err() {
+            // The next one may find a cluster that this one has lost.
+            *self.inner.ends.lock() = None;
+        }
+        let marks = marks?;
         marks.map(|marks| marks.high).ok_or_else(|| self.unknown_topic(&partition.topic))
     }
 
@@ -177,7 +245,7 @@ impl Broker for Kafka {
         for lane in &*lanes {
             if let Some(started) = lane.start(partition, offset, &waker)? {
                 let lane = Arc::clone(lane);
-                return Ok(Box::new(KafkaReader::new(self.clone(), lane, partition.clone(), offset, started)));
+                return Ok(Box::new(KafkaReader::new(self.clone(), lane, partition.clone(), offset, started, waker)));
             }
         }
         tracing::debug!(target: "nowfold_kafka", %partition, "opening a further data consumer: the partition is being read");

@@ -33,6 +33,8 @@ pub(crate) struct Queue {
 pub(crate) struct Lane {
     service: Arc<Service>,
     thread: Option<JoinHandle<()>>,
+    /// Nobody waits for its end: it may take its time.
+    given_up: AtomicBool,
 }
 
 struct Service {
@@ -57,7 +59,12 @@ impl Lane {
             operation: "start the thread that serves the Kafka reader".into(),
             cause: error.to_string(),
         })?;
-        Ok(Arc::new(Self { service, thread: Some(thread) }))
+        Ok(Arc::new(Self { service, thread: Some(thread), given_up: AtomicBool::new(false) }))
+    }
+
+    /// Lets the client end in the background, once its last reader is gone.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
     }
 
     pub(crate) fn consumer(&self) -> &DataConsumer {
@@ -140,6 +147,12 @@ impl Drop for Lane {
         self.service.stopping.store(true, Ordering::Release);
         self.service.bell.ring();
         let Some(thread) = self.thread.take() else { return };
+        if self.given_up.load(Ordering::Acquire) {
+            let service = Arc::clone(&self.service);
+            // Without a thread, the client ends with this one.
+            _ = std::thread::Builder::new().name("kafka-close".into()).spawn(move || drop((thread.join(), service)));
+            return;
+        }
         // The thread itself may drop the last handle, through a waker that owns one.
         if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
             tracing::error!(target: "nowfold_kafka", "the thread that serves the Kafka reader panicked");

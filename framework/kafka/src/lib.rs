@@ -10,6 +10,9 @@
 //!   and holds the rebalance until `release`.
 //! - **One idempotent producer per [`producer`](nowfold_runtime::broker::Broker::producer)**, with Kafka's own
 //!   partitioner (murmur2).
+//! - **A client that has lost the cluster is replaced.** librdkafka forgets every broker, for good, when one that has just
+//!   started names none (its issue 5301). A client that hears nothing for 15 s, or gets no answer, gives way to a new one
+//!   as soon as that finds the cluster; its readers go on where they were.
 //! - **One producer per transactional id**: offsets go into its transactions with the member's group metadata. A commit
 //!   waits for its records first, by polling: the client's own waiting goes in steps of 100 ms.
 //! - Only committed records are read (`read_committed`): a log's end is its last stable offset.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nowfold_core::names::{Offset, TopicPartition};
 use nowfold_core::record::LogRecord;
-use nowfold_runtime::broker::{Broker, BrokerError, PartitionReader};
+use nowfold_runtime::broker::{Broker, BrokerError, PartitionReader, Waker};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
@@ -18,6 +18,9 @@ use crate::report::Report;
 
 /// How often in a row fetching is started again at a position that the broker refused though its log holds it.
 const RESTARTS: u32 = 3;
+
+/// A client that has heard nothing of the broker for so long may have lost it for good.
+const DEAF: Duration = Duration::from_secs(15);
 
 /// A reader of one partition of a Kafka topic.
 pub(crate) struct KafkaReader {
@@ -32,6 +35,7 @@ pub(crate) struct KafkaReader {
     refused: bool,
     restarts: u32,
     failed: Option<BrokerError>,
+    waker: Waker,
 }
 
 impl KafkaReader {
@@ -41,8 +45,9 @@ impl KafkaReader {
         partition: TopicPartition,
         position: Offset,
         (queue, report): (Queue, Arc<Report>),
+        waker: Waker,
     ) -> Self {
-        Self { queue, report, partition, position, lane, kafka, refused: false, restarts: 0, failed: None }
+        Self { waker, queue, report, partition, position, lane, kafka, refused: false, restarts: 0, failed: None }
     }
 
     fn take(&mut self, max: usize, into: &mut Vec<LogRecord>) -> usize {
@@ -94,6 +99,17 @@ impl KafkaReader {
         }
     }
 
+    /// Goes on with another client where this one hears nothing of the cluster and that one does.
+    fn listen_elsewhere(&mut self) -> Result<(), BrokerError> {
+        let Some(lane) = self.kafka.renew(&self.lane).filter(|lane| !Arc::ptr_eq(lane, &self.lane)) else {
+            return Ok(());
+        };
+        let Some((queue, report)) = lane.start(&self.partition, self.position, &self.waker)? else { return Ok(()) };
+        self.lane.stop(&self.partition, &self.queue);
+        (self.queue, self.report, self.lane) = (queue, report, lane);
+        Ok(())
+    }
+
     /// Finds out what the log holds instead of the refused position. Waits for the broker, which a poll otherwise
     /// never does.
     fn resolve_refusal(&mut self) -> Result<(), BrokerError> {
@@ -128,6 +144,8 @@ impl PartitionReader for KafkaReader {
             self.resolve_refusal()?;
         } else if self.report.take_unknown() {
             self.check_existence()?;
+        } else if self.report.age() > DEAF {
+            self.listen_elsewhere()?;
         }
         Ok(0)
     }
@@ -159,5 +177,63 @@ impl fmt::Debug for KafkaReader {
 impl Drop for KafkaReader {
     fn drop(&mut self) {
         self.lane.stop(&self.partition, &self.queue);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Instant;
+
+    use nowfold_core::record::{Headers, OutputRecord};
+    use nowfold_core::time::Timestamp;
+    use nowfold_runtime::broker::TopicSpec;
+
+    use super::*;
+    use crate::KafkaConfig;
+
+    fn send(kafka: &Kafka, partition: &TopicPartition, value: &'static [u8]) {
+        let mut producer = kafka.producer().unwrap();
+        let (topic, value, timestamp) = (partition.topic.clone(), Some(value.into()), Timestamp::from_millis(1));
+        let record = OutputRecord { topic, partition: Some(0), key: None, value, timestamp, headers: Headers::new() };
+        producer.send(record).unwrap();
+        assert!(producer.flush(Duration::from_secs(30)).unwrap().is_empty());
+    }
+
+    fn read_one(reader: &mut KafkaReader) -> LogRecord {
+        let (start, mut records) = (Instant::now(), Vec::new());
+        while reader.poll(1, &mut records).unwrap() == 0 {
+            assert!(start.elapsed() < Duration::from_secs(60), "no record arrives");
+            std::thread::yield_now();
+        }
+        records.remove(0)
+    }
+
+    /// librdkafka cannot be made to lose the cluster on purpose, so the change of clients is asked for.
+    #[test]
+    fn a_reader_goes_on_where_it_was_when_another_client_takes_the_place_of_its_own() {
+        let Ok(address) = std::env::var("NOWFOLD_TEST_KAFKA") else {
+            eprintln!("SKIPPED: set NOWFOLD_TEST_KAFKA=host:port to run this test against a real Kafka");
+            return;
+        };
+        let kafka = Kafka::connect(KafkaConfig::new(address)).unwrap();
+        let name =
+            format!("deaf-{}-{:?}", std::process::id(), Instant::now()).replace(|c: char| !c.is_alphanumeric(), "-");
+        let spec = TopicSpec { name: name.as_str().into(), partitions: Some(1), config: BTreeMap::new() };
+        kafka.create_topic(&spec).unwrap();
+        let partition = TopicPartition { topic: spec.name, partition: 0 };
+        send(&kafka, &partition, b"before");
+        let (lane, waker): (_, Waker) = (kafka.first().unwrap(), Arc::new(|| {}));
+        let started = lane.start(&partition, 0, &waker).unwrap().unwrap();
+        let mut reader = KafkaReader::new(kafka.clone(), Arc::clone(&lane), partition.clone(), 0, started, waker);
+        assert_eq!(read_one(&mut reader).value.as_deref(), Some(&b"before"[..]));
+        reader.listen_elsewhere().unwrap();
+        assert!(!Arc::ptr_eq(&reader.lane, &lane), "another client reads now");
+        assert!(Arc::ptr_eq(&reader.lane, &kafka.first().unwrap()), "and is asked from now on");
+        assert!(kafka.renew(&reader.lane).is_none(), "clients are not replaced one after the other");
+        drop(lane);
+        send(&kafka, &partition, b"after");
+        let record = read_one(&mut reader);
+        assert_eq!((record.offset, record.value.as_deref()), (1, Some(&b"after"[..])));
     }
 }
