@@ -50,7 +50,8 @@ impl<'a> Faults<'a> {
         self.log.inner.faults.change(|plan| plan.answers = n);
     }
 
-    /// About one append or commit in `one_in` fails, chosen by `seed`; 0 is never, 1 always.
+    /// About one append or commit in `one_in` fails, or loses its answer as with [`Self::lose_answers`], chosen by `seed`;
+    /// 0 is never, 1 always.
     pub fn fail_randomly(&self, seed: u64, one_in: u64) {
         self.log.inner.faults.change(|plan| plan.random = (one_in > 0).then_some((seed, one_in)));
     }
