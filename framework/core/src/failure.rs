@@ -47,6 +47,9 @@ pub enum Verdict {
     Fail,
     /// Drop the record and count it.
     Skip,
+    /// Let the record wait at the head of its partition and try it again shortly, until the handler says otherwise. Nothing
+    /// that it did stays. Where nothing can wait (rows of global tables, results that the broker refused) it is `Fail`.
+    Retry,
     /// Send the original bytes with the cause to the dead-letter topic and go on.
     DeadLetter,
 }

@@ -193,7 +193,7 @@ fn apply(topology: &Topology, source: &TopicPartition, record: &LogRecord) -> Re
     }
     let (cause, node) = (error.to_string(), source.topic.as_str());
     let failure = Failure { stage: Stage::Decode, node, source, record, cause: &cause };
-    if topology.handlers().decide(&failure, Verdict::Skip) == Verdict::Fail {
+    if matches!(topology.handlers().decide(&failure, Verdict::Skip), Verdict::Fail | Verdict::Retry) {
         let (node, source_partition) = (node.to_owned(), source.clone());
         return Err(TaskFailure { stage: Stage::Decode, node, source_partition, offset: record.offset, cause }.into());
     }

@@ -238,7 +238,7 @@ impl Engine {
     ) -> Result<(), TaskFailure> {
         let cause = error.to_string();
         let failure = Failure { stage: Stage::Decode, node: table, source: at, record, cause: &cause };
-        if self.topology.handlers().decide(&failure, Verdict::Skip) == Verdict::Fail {
+        if matches!(self.topology.handlers().decide(&failure, Verdict::Skip), Verdict::Fail | Verdict::Retry) {
             let (node, source_partition) = (table.to_owned(), at.clone());
             return Err(TaskFailure { stage: Stage::Decode, node, source_partition, offset: record.offset, cause });
         }

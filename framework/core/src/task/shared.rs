@@ -181,8 +181,9 @@ impl Shared {
         match self.verdict(node, &error) {
             Verdict::Skip => self.count("skipped"),
             Verdict::DeadLetter => self.dead_letter(&node.name, error.stage, &error.cause),
-            Verdict::Fail => {
-                let (stage, cause, retriable) = (error.stage, error.cause.clone(), error.retriable);
+            verdict @ (Verdict::Fail | Verdict::Retry) => {
+                let (stage, cause) = (error.stage, error.cause.clone());
+                let retriable = error.retriable || verdict == Verdict::Retry;
                 self.stop = Some(Stop { node: node.name.clone(), stage, cause, retriable });
                 return Err(error);
             }

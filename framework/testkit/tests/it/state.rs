@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nowfold_core::dsl::{Buffer, Emit, StreamJoined, StreamsBuilder};
+use nowfold_core::failure::Verdict;
 use nowfold_core::names::TopicName;
 use nowfold_core::processor::{ProcessError, Processor, ProcessorContext};
 use nowfold_core::record::Record;
 use nowfold_core::serde::{Plain, TimeWindowed};
+use nowfold_core::state::{KeyValueReader, MemoryMap, unstamp};
 use nowfold_core::time::millisecs;
 use nowfold_core::topology::{PartitionCount, Topology};
 use nowfold_core::window::{JoinWindows, TimeWindows};
@@ -157,4 +159,37 @@ fn a_record_that_waits_below_a_windowed_count_is_counted_once() {
     driver.process().unwrap();
     let out = driver.output("out", TimeWindowed::new(Plain::<String, Option<i64>>::new(), windows()));
     assert_eq!(out.read_all().into_iter().map(|record| record.value).collect::<Vec<_>>(), [Some(1)]);
+}
+
+#[test]
+fn a_handler_may_have_a_record_tried_again_until_it_passes() {
+    let broken = Arc::new(AtomicBool::new(true));
+    let app = StreamsBuilder::new("retry");
+    app.on_process_error(|_| Verdict::Retry);
+    let state = broken.clone();
+    let (mapped, failed) = text(&app, "in").try_map_values("length", |_, v| i64::try_from(v.len()));
+    failed.for_each("none", |_, _| ());
+    let checked = mapped.process_values("check", move || Flaky(state.clone()), &[]);
+    checked.group_by_key("by-key", Plain::<String, i64>::new()).count("counts");
+    let driver = TestDriver::new(app.build().unwrap());
+    driver.input("in", Plain::<String, String>::new()).pipe("a", "x", at(1)).unwrap();
+    assert_eq!(driver.blocked().len(), 1, "the record waits");
+    broken.store(false, Ordering::SeqCst);
+    driver.process().unwrap();
+    assert_eq!(driver.blocked().len(), 0);
+    let counts = driver.reader::<MemoryMap>("counts", 0).unwrap();
+    let (_, count) = unstamp(&counts.get(b"a").unwrap().unwrap()).unwrap();
+    assert_eq!(count[..], 1_i64.to_be_bytes());
+}
+
+/// Fails while it is told to.
+struct Flaky(Arc<AtomicBool>);
+
+impl<K: 'static, V: 'static> Processor<K, V, K, V> for Flaky {
+    fn process(&mut self, cx: &mut ProcessorContext<'_, '_, K, V>, record: Record<K, V>) -> Result<(), ProcessError> {
+        if self.0.load(Ordering::SeqCst) {
+            return Err(ProcessError::new("the service is away"));
+        }
+        cx.forward(record)
+    }
 }
