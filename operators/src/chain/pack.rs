@@ -36,7 +36,10 @@ pub(crate) fn put_bytes(bytes: &mut Vec<u8>, part: &[u8]) {
 pub(crate) fn put_vector(bytes: &mut Vec<u8>, vector: &[f32]) {
     bytes.push(VECTOR);
     put_u64(bytes, size_of_val(vector) as u64);
-    vector.iter().for_each(|x| bytes.extend_from_slice(&x.to_le_bytes()));
+    let at = bytes.len();
+    bytes.resize(at + size_of_val(vector), 0);
+    let (packed, _) = bytes.get_mut(at..).unwrap_or(&mut []).as_chunks_mut();
+    packed.iter_mut().zip(vector).for_each(|(packed, x)| *packed = x.to_le_bytes());
 }
 
 /// Writes an attribute; a vector goes among the bytes.

@@ -100,9 +100,13 @@ impl Events {
         self.make_room(event);
         let (bytes, vectors) = self.start(index);
         let (n_bytes, n_vectors) = (event.bytes.len(), event.vectors.len());
+        let end = self.bytes.len();
         self.bytes.extend_from_slice(&event.bytes);
-        if let Some(moved) = self.bytes.get_mut(bytes..) {
-            moved.rotate_right(n_bytes);
+        if bytes < end {
+            self.bytes.copy_within(bytes..end, bytes + n_bytes);
+            if let Some(own) = self.bytes.get_mut(bytes..bytes + n_bytes) {
+                own.copy_from_slice(&event.bytes);
+            }
         }
         self.vectors.append(&mut event.vectors);
         if let Some(moved) = self.vectors.get_mut(vectors..) {
@@ -162,13 +166,14 @@ impl Events {
         before.map_or((0, 0), |head| (head.bytes(), head.vectors()))
     }
 
-    /// Few events take exactly the memory they need: most actors never have more. Many get some room to grow.
+    /// Few events get little room to grow, since most actors never have more; many get some. Memory comes in few
+    /// different sizes, so that what one actor grew out of serves another.
     fn make_room(&mut self, event: &NewEvent) {
-        let spare = |len: usize| if self.heads.len() < 8 { 0 } else { len / 4 };
-        let (heads, bytes, vectors) = (spare(self.heads.len()), spare(self.bytes.len()), spare(self.vectors.len()));
-        reserve(&mut self.heads, 1, heads);
-        reserve(&mut self.bytes, event.bytes.len(), bytes);
-        reserve(&mut self.vectors, event.vectors.len(), vectors);
+        let n = self.heads.len();
+        reserve(&mut self.heads, 1, n / 4, 2);
+        reserve(&mut self.vectors, event.vectors.len(), n / 4, 2);
+        let spare = if n < 8 { 0 } else { self.bytes.len() / 4 };
+        reserve(&mut self.bytes, event.bytes.len(), spare, 64);
     }
 
     /// Gives back memory when more than half of it is unused.
@@ -181,9 +186,12 @@ impl Events {
     }
 }
 
-/// Makes room for `n` more; when that takes new memory, for as many as `spare` says at least.
-fn reserve<T>(items: &mut Vec<T>, n: usize, spare: usize) {
+/// Makes room for `n` more; when that takes new memory, for `spare` at least and up to a multiple of `step`.
+fn reserve<T>(items: &mut Vec<T>, n: usize, spare: usize, step: usize) {
     if items.capacity() - items.len() < n {
-        items.reserve_exact(n.max(spare));
+        // The allocator has a word of its own in every piece of memory.
+        let own = if step > 8 { 8 } else { 0 };
+        let size = (items.len() + n.max(spare) + own).next_multiple_of(step) - own;
+        items.reserve_exact(size - items.len());
     }
 }
