@@ -166,14 +166,13 @@ impl Events {
         before.map_or((0, 0), |head| (head.bytes(), head.vectors()))
     }
 
-    /// Few events get little room to grow, since most actors never have more; many get some. Memory comes in few
-    /// different sizes, so that what one actor grew out of serves another.
+    /// Few events take exactly the memory they need: most actors never have more. Many get some room to grow.
     fn make_room(&mut self, event: &NewEvent) {
-        let n = self.heads.len();
-        reserve(&mut self.heads, 1, n / 4, 2);
-        reserve(&mut self.vectors, event.vectors.len(), n / 4, 2);
-        let spare = if n < 8 { 0 } else { self.bytes.len() / 4 };
-        reserve(&mut self.bytes, event.bytes.len(), spare, 64);
+        let spare = |len: usize| if self.heads.len() < 8 { 0 } else { len / 4 };
+        let (heads, bytes, vectors) = (spare(self.heads.len()), spare(self.bytes.len()), spare(self.vectors.len()));
+        reserve(&mut self.heads, 1, heads);
+        reserve(&mut self.bytes, event.bytes.len(), bytes);
+        reserve(&mut self.vectors, event.vectors.len(), vectors);
     }
 
     /// Gives back memory when more than half of it is unused.
@@ -186,12 +185,9 @@ impl Events {
     }
 }
 
-/// Makes room for `n` more; when that takes new memory, for `spare` at least and up to a multiple of `step`.
-fn reserve<T>(items: &mut Vec<T>, n: usize, spare: usize, step: usize) {
+/// Makes room for `n` more; when that takes new memory, for as many as `spare` says at least.
+fn reserve<T>(items: &mut Vec<T>, n: usize, spare: usize) {
     if items.capacity() - items.len() < n {
-        // The allocator has a word of its own in every piece of memory.
-        let own = if step > 8 { 8 } else { 0 };
-        let size = (items.len() + n.max(spare) + own).next_multiple_of(step) - own;
-        items.reserve_exact(size - items.len());
+        items.reserve_exact(n.max(spare));
     }
 }
