@@ -11,7 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("nowfold-schemas", &["nowfold-core"]),
     ("nowfold-operators", &["nowfold-core", "nowfold-schemas", "nowfold-strict"]),
     ("nowfold-mapping", &["nowfold-core", "nowfold-schemas", "nowfold-strict"]),
-    ("nowfold-cli", &["nowfold", "nowfold-mapping"]),
+    ("nowfold-cli", &["nowfold", "nowfold-mapping", "nowfold-strict"]),
     ("nowfold-testkit", &["nowfold-core"]),
     ("nowfold-runtime", &["nowfold-core"]),
     ("nowfold-embedded", &["nowfold-core", "nowfold-runtime"]),

@@ -49,14 +49,19 @@ fn check(set: &Set, options: &[&[&str]]) -> usize {
     command.args(options.concat());
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    compare(set, &answers)
+    let file = questions(set);
+    compare(&QuestionFile::load(&file).unwrap(), &answers)
+}
+
+/// The mapping's question file.
+fn questions(set: &Set) -> PathBuf {
+    let mapping = CompiledMapping::load(&set.mapping).unwrap();
+    let mapping = set.data.iter().fold(mapping, |mapping, data| mapping.with_data_dir(data));
+    mapping.resolve(mapping.questions().file.as_ref().unwrap())
 }
 
 #[track_caller]
-fn compare(set: &Set, answers: &Path) -> usize {
-    let mapping = CompiledMapping::load(&set.mapping).unwrap();
-    let mapping = set.data.iter().fold(mapping, |mapping, data| mapping.with_data_dir(data));
-    let questions = QuestionFile::load(&mapping.resolve(mapping.questions().file.as_ref().unwrap())).unwrap();
+fn compare(questions: &QuestionFile, answers: &Path) -> usize {
     let text = std::fs::read_to_string(answers).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), questions.queries.len(), "one answer for each question");
@@ -86,6 +91,37 @@ fn kafka(test: &str) -> Option<Vec<String>> {
 #[test]
 fn the_bundled_set_is_answered_on_the_embedded_log() {
     assert_eq!(check(&bundled(), &[]), 42);
+}
+
+#[test]
+fn a_feature_file_is_answered_in_windows_of_every_kind() {
+    let data = workspace().join("examples/data/nycflights13");
+    let (features, questions) = (data.join("features.toml"), data.join("feature-questions.json"));
+    let dir = tempfile::tempdir().unwrap();
+    let answers = dir.path().join("answers.jsonl");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_replay"));
+    command
+        .arg("--mapping")
+        .arg(data.join("mapping.toml"))
+        .args(["--retention", "5000h"])
+        .args(SHUFFLED)
+        .args(REPEATED);
+    command.arg("--features").arg(&features).arg("--questions").arg(&questions).arg("--answers").arg(&answers);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(compare(&QuestionFile::load(&questions).unwrap(), &answers), 48);
+}
+
+#[test]
+fn mistakes_in_a_feature_file_are_told_before_anything_is_fed() {
+    let dir = tempfile::tempdir().unwrap();
+    let features = dir.path().join("features.toml");
+    let text = "[[features]]\nname = \"f\"\naggregate = \"sum\"\nof = \"verb.dep_dely\"\nwithin = \"24h\"\n";
+    std::fs::write(&features, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_replay"));
+    let output = command.arg("--mapping").arg(bundled().mapping).arg("--features").arg(&features).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("did you mean \"verb.dep_delay\"?"), "{error}");
 }
 
 #[test]

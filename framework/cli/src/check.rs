@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use nowfold::operators::feature::{Feature, FeatureFile};
 use nowfold_mapping::{CompiledMapping, MappingError};
 
 use crate::Failure;
@@ -9,7 +10,7 @@ use crate::Failure;
 /// What to check.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Mapping files (docs/guide/replay.md).
+    /// Mapping files (docs/guide/replay.md) and feature files (docs/guide/feature-files.md), told apart by their content.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -30,6 +31,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn check(file: &Path) -> Result<String, MappingError> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let of_features = |mut root: nowfold_strict::Section<'_>| {
+        Some(root.get("features").is_some() && root.get("actions").is_none() && root.get("feed").is_none())
+    };
+    if nowfold_strict::read(&name, &text, of_features).is_ok_and(|of_features| of_features) {
+        let file = FeatureFile::parse(&name, &text).map_err(MappingError::Invalid)?;
+        let names: Vec<_> = file.features().iter().map(Feature::name).collect();
+        return Ok(format!("{} features ({})", names.len(), names.join(", ")));
+    }
     let mapping = CompiledMapping::load(file)?;
     let entries: Vec<_> =
         mapping.actions().iter().map(|entry| format!("{} -> {}", entry.name(), entry.topic())).collect();

@@ -1,7 +1,7 @@
 //! The command `nowfold`.
 //!
 //! - `nowfold backfill FILE... --mapping M.toml`: history into the actions topic, under the ids that `replay` gives.
-//! - `nowfold check FILE...`: every mistake in mapping files at once.
+//! - `nowfold check FILE...`: every mistake in mapping and feature files at once.
 //!
 //! | exit code | meaning |
 //! |---|---|
@@ -31,7 +31,7 @@ enum Command {
     ///
     /// Broken off, the same command goes on where it was. Run again, it sends what the files have gained since.
     Backfill(Box<backfill::Args>),
-    /// Show every mistake in mapping files at once.
+    /// Show every mistake in mapping and feature files at once.
     Check(check::Args),
 }
 

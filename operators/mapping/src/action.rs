@@ -172,6 +172,11 @@ impl ActionMapping {
         self.event_id != EventId::Log
     }
 
+    /// Attributes of the actor that stand in the record itself.
+    pub fn actor_attributes(&self) -> &[AttributeMapping] {
+        &self.actor_attributes
+    }
+
     /// Attributes of the verb.
     pub fn verb_attributes(&self) -> &[AttributeMapping] {
         &self.verb_attributes

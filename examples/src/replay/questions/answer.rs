@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The answer to a question.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Answer {
     /// Actions of each verb; only for a question about all verbs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts_by_verb: Option<BTreeMap<String, u64>>,
+    /// The value of each feature that the question names, as in answers over HTTP.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub features: BTreeMap<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -59,6 +63,7 @@ mod tests {
             avg_embedding: None,
             last5_objects: vec!["a".to_owned(), "é".to_owned()],
             counts_by_verb: Some([("buy".to_owned(), 2)].into()),
+            features: BTreeMap::new(),
         };
         let line = answer.to_line("q001").unwrap();
         let expected = r#"{"id":"q001","count":2,"distinct_objects":1,"sum":{"Quantity":5.0},"mean":{"Quantity":null},"embedding_count":0,"avg_embedding":null,"last5_objects":["a","é"],"counts_by_verb":{"buy":2}}"#;

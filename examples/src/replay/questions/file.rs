@@ -35,6 +35,9 @@ pub struct Question {
     /// Only actions with this verb; `None`: all.
     #[serde(default)]
     pub verb: Option<String>,
+    /// Registered features that it asks for besides.
+    #[serde(default)]
+    pub features: Vec<String>,
     /// The window's length in milliseconds.
     pub window_ms: u64,
     /// The window's closed end, in milliseconds since the Unix epoch.
@@ -102,6 +105,11 @@ impl Question {
     /// How far back from the newest event then fed a store has to keep events; at least the window.
     pub fn retention_needed(&self) -> Duration {
         Duration::from_millis(self.retention_needed_ms.unwrap_or(self.window_ms).max(self.window_ms))
+    }
+
+    /// Likewise with features that reach back this far.
+    pub fn retention_needed_with(&self, reach: Duration) -> Duration {
+        self.retention_needed() + reach.saturating_sub(self.window())
     }
 
     /// Whether a store that keeps `retention` can answer, when lines go out at most `shuffle_within` later than they stand.

@@ -20,6 +20,9 @@ pub struct Args {
     /// The question file; without it, the mapping's.
     #[arg(long, value_name = "FILE")]
     pub questions: Option<PathBuf>,
+    /// A feature file (docs/guide/feature-files.md): its features are registered, and questions may name them.
+    #[arg(long, value_name = "FILE")]
+    pub features: Option<PathBuf>,
     /// Where answers go, one JSON object a line; without it, to standard output.
     #[arg(long, value_name = "FILE")]
     pub answers: Option<PathBuf>,

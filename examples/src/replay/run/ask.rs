@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use nowfold::core::names::TopicPartition;
-use nowfold::operators::feature::{Feature, FeatureName, FeatureValue};
+use nowfold::operators::feature::{Feature, FeatureName, FeatureValue, WindowResult};
 use nowfold::operators::position::Position;
 use nowfold::prelude::*;
 use nowfold::runtime::broker::Broker;
+use serde_json::{Map, Value};
 
 use super::args::Args;
 use super::place::RawTopic;
@@ -68,6 +69,7 @@ pub(super) fn ask(
     let entry = mapping.actions().get(mapping.action_for(&question.actor_field)?).context("an entry of the mapping")?;
     let features = app.features(entry.store())?;
     let mut query = features.query(&question.actor).as_of(question.as_of()).at_least(position).wait_up_to(PATIENCE);
+    query = query.select(&question.features);
     for feature in asked(question, mapping.questions()) {
         query = query.adhoc(feature);
     }
@@ -116,10 +118,28 @@ fn line(answer: &Answer, question: &Question, names: &QuestionMapping) -> anyhow
         let mean = answer.vector("avg_embedding")?;
         line.avg_embedding = mean.map(|mean| mean.iter().map(|x| f64::from(*x)).collect());
     }
+    for name in &question.features {
+        line.features.insert(name.clone(), value_of(answer, name)?);
+    }
     if question.verb.is_none() {
         line.counts_by_verb = Some(counts(answer.value("counts_by_verb")?));
     }
     Ok(line)
+}
+
+/// A feature's value; with several windows an object by their labels.
+fn value_of(answer: &Answer, name: &str) -> anyhow::Result<Value> {
+    let windows = &answer.feature(name)?.windows;
+    if let [only] = windows.as_slice() {
+        return Ok(serde_json::to_value(&only.value)?);
+    }
+    let labelled = |window: &WindowResult| Ok((window.label.to_string(), serde_json::to_value(&window.value)?));
+    windows
+        .iter()
+        .map(labelled)
+        .collect::<Result<Map<_, _>, serde_json::Error>>()
+        .map(Value::Object)
+        .map_err(Into::into)
 }
 
 fn texts(value: &FeatureValue) -> Vec<String> {

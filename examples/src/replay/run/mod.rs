@@ -3,6 +3,7 @@
 mod answers;
 pub mod args;
 mod ask;
+mod features;
 mod pipeline;
 mod place;
 mod restart;
@@ -10,6 +11,7 @@ mod restart;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nowfold::operators::feature::Feature;
 use nowfold::prelude::*;
 
 use answers::Answers;
@@ -33,13 +35,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let started = Instant::now();
     let mapping = Arc::new(load(args)?);
-    let questions = questions(args, &mapping)?;
+    let features = features::load(args, &mapping)?;
+    let questions = questions(args, &mapping, &features)?;
     let mut config = args.config();
     let broker = config.broker()?;
     place::create_topics(broker.as_ref(), args, &mapping)?;
     place::write_tables(broker.as_ref(), args, &mapping)?;
     let tally = Arc::new(Tally::new(&mapping));
-    let app = Streams::start(pipeline::topology(args, &mapping, &tally)?, config)?.wait_running()?;
+    let app = Streams::start(pipeline::topology(args, &mapping, &features, &tally)?, config)?.wait_running()?;
     let raw = RawTopic::open(broker.as_ref(), args, &mapping)?;
     let mut replay =
         Replay { args, mapping: &mapping, app, raw, schedule: Schedule::new(questions), answers: Answers::open(args)? };
@@ -58,7 +61,7 @@ fn load(args: &Args) -> anyhow::Result<CompiledMapping> {
 }
 
 /// The questions that fit the retention; the others are named.
-fn questions(args: &Args, mapping: &CompiledMapping) -> anyhow::Result<Vec<Question>> {
+fn questions(args: &Args, mapping: &CompiledMapping, features: &[Feature]) -> anyhow::Result<Vec<Question>> {
     let of_mapping = mapping.questions().file.as_ref().map(|file| mapping.resolve(file));
     let Some(file) = args.questions.clone().or(of_mapping) else { return Ok(Vec::new()) };
     let all = QuestionFile::load(&file)?.queries;
@@ -66,7 +69,7 @@ fn questions(args: &Args, mapping: &CompiledMapping) -> anyhow::Result<Vec<Quest
     let mut fitting = Vec::with_capacity(n);
     for question in all {
         let retention = pipeline::retention(args, mapping, mapping.action_for(&question.actor_field)?);
-        if question.retention_needed() <= retention {
+        if question.retention_needed_with(features::reach(features, &question)?) <= retention {
             fitting.push(question);
         } else {
             eprintln!("question {:?} reaches back further than the retention and is left out", question.id);

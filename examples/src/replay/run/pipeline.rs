@@ -8,6 +8,7 @@ use bytes::Bytes;
 use nowfold::core::names::TopicName;
 use nowfold::core::serde::{Deserializer, Format, SerdeError};
 use nowfold::core::time::minutes;
+use nowfold::operators::feature::Feature;
 use nowfold::prelude::*;
 use serde_json::Value;
 
@@ -29,6 +30,7 @@ pub(super) fn retention(args: &Args, mapping: &CompiledMapping, entry: usize) ->
 pub(super) fn topology(
     args: &Args,
     mapping: &Arc<CompiledMapping>,
+    features: &[Feature],
     tally: &Arc<Tally>,
 ) -> Result<Topology, TopologyError> {
     let app = StreamsBuilder::new(&args.named(&format!("replay-{}", mapping.feed().name)));
@@ -42,9 +44,9 @@ pub(super) fn topology(
             actions = enrich(actions, &format!("{}-with-{}", entry.name(), table.name()), table, rows);
         }
         let kept = retention(args, mapping, index) + minutes(10) + args.shuffle_within.unwrap_or_default();
-        actions
-            .through(args.named(entry.topic()))
-            .materialize(Actions::named(entry.store()).retention(kept).late_records_to_dead_letters());
+        actions.through(args.named(entry.topic())).materialize(
+            Actions::named(entry.store()).retention(kept).features(features.to_vec()).late_records_to_dead_letters(),
+        );
     }
     app.build()
 }

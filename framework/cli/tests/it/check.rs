@@ -18,3 +18,26 @@ fn right_files_are_named_and_all_mistakes_of_the_others_told() {
     assert!(err.contains("bad.toml:3: unknown key \"nam\"") && err.contains("bad.toml:4: "), "{err}");
     assert!(err.contains("absent.toml cannot be read"), "{err}");
 }
+
+#[test]
+fn feature_files_are_checked_too() {
+    let world = World::new();
+    let good =
+        "[[features]]\nname = \"counts\"\naggregate = \"count_by\"\nof = \"verb\"\nwithin = [\"1h\", \"last-10\"]\n";
+    let good_file = world.write("features.toml", good);
+    let mut command = nowfold(&world.dir);
+    command.arg("check").arg(&good_file);
+    assert!(done(command).0.ends_with("features.toml: 1 features (counts)\n"));
+    let bad = world.write("bad.toml", &good.replace("last-10", "last-ten").replace("count_by", "count_buy"));
+    let mut command = nowfold(&world.dir);
+    command.arg("check").arg(&bad);
+    let err = fails(command, 3);
+    assert!(
+        err.contains("bad.toml:3: unknown aggregate \"count_buy\"") && err.contains("did you mean \"count_by\"?"),
+        "{err}"
+    );
+    assert!(
+        err.contains("bad.toml:5: features.within is wrong: \"last-ten\" is not a window") && err.contains("^^^"),
+        "{err}"
+    );
+}
