@@ -89,6 +89,10 @@ def choose(events):
     return questions
 
 
+def agrees(found, expected):
+    return all(found[name] == value for name, value in expected.items())
+
+
 def main():
     events, vectors = load()
     if "--write" in sys.argv:
@@ -96,13 +100,16 @@ def main():
         for q in questions:
             features = answer(events, vectors, q)
             q["retention_needed_ms"] = max(e["ms"] for e in events) - q["as_of_ms"] + HOUR
+            # A plane's last 20 flights or last session may begin before the data: a store cannot tell, and says so.
+            unbounded = ["worst-of-last", "session"] if q["actor_field"] == "tailnum" else []
+            features = {name: value for name, value in features.items() if name not in unbounded}
             q["features"], q["expect"] = list(features), {"features": features}
         text = ",\n".join(json.dumps(q, ensure_ascii=False) for q in questions)
         with open(FILE, "w", encoding="utf-8") as f:
             f.write('{"dataset": "nycflights13", "tolerance": {"relative": 1e-6, "absolute": 1e-6},\n "queries": [\n' + text + "\n]}\n")
         return
     questions = json.load(open(FILE, encoding="utf-8"))["queries"]
-    wrong = [q["id"] for q in questions if answer(events, vectors, q) != q["expect"]["features"]]
+    wrong = [q["id"] for q in questions if not agrees(answer(events, vectors, q), q["expect"]["features"])]
     print(f"{len(questions)} questions, {len(wrong)} wrong: {wrong}")
     sys.exit(bool(wrong))
 

@@ -81,6 +81,7 @@ impl<'m> Oracle<'m> {
             }),
             last5_objects: rows.iter().rev().take(5).map(|a| a.object.to_string()).collect(),
             counts_by_verb: question.verb.is_none().then_some(verbs),
+            features: std::collections::BTreeMap::new(),
         }
     }
 

@@ -82,6 +82,7 @@ mod tests {
             avg_embedding: Some(vec![0.5, 0.0]),
             last5_objects: vec!["b".to_owned(), "a".to_owned()],
             counts_by_verb: Some([("v".to_owned(), 3)].into()),
+            features: std::collections::BTreeMap::new(),
         }
     }
 

@@ -19,9 +19,9 @@ impl Schedule {
     }
 
     /// Takes the questions whose lines are fed when all lines up to `complete_through` are: ask before the first line, with
-    /// 0, and after each.
+    /// 0, after each, and with `u64::MAX` at the end of the feed: then all that are left are due.
     pub fn due(&mut self, complete_through: u64) -> Vec<Question> {
-        let is_due = |question: &Question| question.feed_lines.is_some_and(|lines| lines <= complete_through);
+        let is_due = |question: &Question| question.feed_lines.unwrap_or(u64::MAX) <= complete_through;
         std::iter::from_fn(|| self.waiting.next_if(is_due)).collect()
     }
 
