@@ -21,6 +21,9 @@ pub struct Config {
     pub(crate) registry: Option<String>,
     /// Where the HTTP query server listens, if it does.
     pub(crate) http: Option<SocketAddr>,
+    /// Who may erase actors over HTTP.
+    #[cfg(feature = "serve")]
+    pub(crate) http_token: Option<nowfold_serve::Token>,
     /// What `/metrics` answers, if anything.
     #[cfg(feature = "serve")]
     pub(crate) metrics: Option<Metrics>,
@@ -81,6 +84,8 @@ impl Config {
             registry: None,
             http: None,
             #[cfg(feature = "serve")]
+            http_token: None,
+            #[cfg(feature = "serve")]
             metrics: None,
             runtime: RuntimeConfig::default(),
         }
@@ -97,6 +102,7 @@ impl Config {
     /// | `NOWFOLD_GUARANTEE` | `at-least-once` or `exactly-once` | `at-least-once` |
     /// | `NOWFOLD_GROUP_PROTOCOL` | `classic`, or `consumer` (KIP-848) | `classic` |
     /// | `NOWFOLD_INSTANCE_ID` | static membership: this process's name | dynamic membership |
+    /// | `NOWFOLD_HTTP_TOKEN` | secret with which clients may erase actors | the server reads only |
     ///
     /// # Errors
     /// [`Error::Config`] when a variable cannot be read, naming it.
@@ -128,6 +134,10 @@ impl Config {
             })?;
             config.http = Some(address);
         }
+        #[cfg(feature = "serve")]
+        if let Some(token) = variable("NOWFOLD_HTTP_TOKEN") {
+            config.http_token = Some(nowfold_serve::Token::new(token));
+        }
         Ok(config)
     }
 
@@ -148,6 +158,14 @@ impl Config {
     /// Serves queries over HTTP at this address. An address that is not loopback is refused: there is no authentication.
     pub fn http(mut self, address: SocketAddr) -> Self {
         self.http = Some(address);
+        self
+    }
+
+    /// Lets clients of the query server erase actors when they show this secret, as `Authorization: Bearer SECRET`. Without
+    /// it the server reads only.
+    #[cfg(feature = "serve")]
+    pub fn http_token(mut self, token: impl Into<String>) -> Self {
+        self.http_token = Some(nowfold_serve::Token::new(token));
         self
     }
 

@@ -4,6 +4,7 @@ use nowfold_core::query::QueryError;
 use nowfold_core::serde::SerdeError;
 use nowfold_core::topology::TopologyError;
 use nowfold_embedded::OpenError;
+use nowfold_operators::EraseError;
 use nowfold_runtime::RuntimeError;
 use nowfold_runtime::broker::BrokerError;
 
@@ -35,6 +36,9 @@ pub enum Error {
     /// A query has no answer.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// An erasure is not known to be in force.
+    #[error(transparent)]
+    Erase(#[from] EraseError),
     /// The query server could not be started.
     #[cfg(feature = "serve")]
     #[error(transparent)]
@@ -52,6 +56,7 @@ impl Error {
             Self::Broker(error) => error.is_retriable(),
             Self::Serde(error) => error.is_retriable(),
             Self::Query(error) => error.is_retriable(),
+            Self::Erase(error) => error.is_retriable(),
             _ => false,
         }
     }

@@ -35,6 +35,7 @@
 //! | `serve` | yes | the HTTP query server |
 
 mod config;
+mod erasures;
 mod error;
 pub mod prelude;
 mod producer;

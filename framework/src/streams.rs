@@ -10,10 +10,12 @@ use nowfold_core::time::Clock;
 use nowfold_core::topology::{TopicRole, Topology};
 use nowfold_embedded::EmbeddedLog;
 use nowfold_operators::Features;
+use nowfold_operators::erase::EraseLog;
 use nowfold_runtime::broker::{Broker, TopicSpec};
 use nowfold_runtime::{AppState, CloseReport, Platform, SystemClock};
 
 use crate::config::{self, Config, Place};
+use crate::erasures::erase_log;
 use crate::error::Error;
 use crate::producer::Producer;
 
@@ -25,6 +27,7 @@ pub struct Streams {
     inner: nowfold_runtime::Streams,
     broker: Arc<dyn Broker>,
     serdes: SerdeEnv,
+    erase_log: EraseLog,
     embedded: Option<EmbeddedLog>,
     #[cfg(feature = "serve")]
     server: Option<nowfold_serve::Server>,
@@ -46,10 +49,12 @@ impl Streams {
         let mut runtime = config.runtime.clone();
         runtime.process_id = runtime.process_id.or_else(|| config.process_id());
         let inner = nowfold_runtime::Streams::start(topology, platform, runtime)?;
+        let erase_log = erase_log(broker.clone(), serdes.clone(), inner.clock());
         let app = Self {
             inner,
             broker,
             serdes,
+            erase_log,
             embedded,
             #[cfg(feature = "serve")]
             server: None,
@@ -62,6 +67,10 @@ impl Streams {
         if let Some(address) = config.http {
             let app = nowfold_serve::App::new(self.inner.hub(), self.inner.clock(), self.inner.state_cell());
             let app = app.topology(self.inner.topology().clone());
+            let app = match config.http_token.clone() {
+                Some(token) => app.erasures(self.erase_log.clone(), token),
+                None => app,
+            };
             let app = match config.metrics.clone() {
                 Some(metrics) => app.metrics(move || (metrics.0)()),
                 None => app,
@@ -98,14 +107,16 @@ impl Streams {
         Ok(self.inner.await_running(timeout)?)
     }
 
-    /// The features of a store, from any thread, never waiting for its worker.
+    /// The features of a store, from any thread, never waiting for its worker. The handle also erases actors, by a record
+    /// in the actions topic.
     ///
     /// # Errors
     /// [`QueryError::UnknownStore`].
     pub fn features(&self, store: &str) -> Result<Features, QueryError> {
         let (hub, clock) = (self.inner.hub(), self.inner.clock());
         hub.with_store(store, |name, _| {
-            Features::new(hub.clone(), clock, name.clone()).pausing_with(Arc::new(std::thread::sleep))
+            let features = Features::new(hub.clone(), clock, name.clone());
+            features.pausing_with(Arc::new(std::thread::sleep)).erasing_with(self.erase_log.clone())
         })
     }
 

@@ -9,11 +9,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nowfold_core::names::StoreName;
-use nowfold_core::query::{QueryError, StoreHub};
-use nowfold_core::time::Clock;
+use nowfold_core::names::{StoreName, TopicPartition};
+use nowfold_core::query::{PartitionHandle, QueryError, StoreHub};
+use nowfold_core::time::{Clock, Timestamp};
 
 use crate::answer::Answer;
+use crate::erase::{EraseLog, EraseRequest};
 use crate::feature::FeatureSet;
 
 pub use self::explain::{ExplainQuery, Explained};
@@ -34,6 +35,7 @@ pub struct Features {
     store: StoreName,
     owner: Option<Arc<str>>,
     pause: Option<Pause>,
+    erase_log: Option<EraseLog>,
 }
 
 impl fmt::Debug for Features {
@@ -45,7 +47,7 @@ impl fmt::Debug for Features {
 impl Features {
     /// A handle on the store of this name. Whether it exists shows when a question is asked.
     pub fn new(hub: Arc<StoreHub>, clock: Arc<dyn Clock>, store: impl Into<StoreName>) -> Self {
-        Self { hub, clock, store: store.into(), owner: None, pause: None }
+        Self { hub, clock, store: store.into(), owner: None, pause: None, erase_log: None }
     }
 
     /// Names the process in its answers, such as `127.0.0.1:7070`.
@@ -59,6 +61,13 @@ impl Features {
     #[must_use]
     pub fn pausing_with(mut self, pause: Pause) -> Self {
         self.pause = Some(pause);
+        self
+    }
+
+    /// Lends the handle a way to write to the actions topic, for [`Self::erase`]. Without one it reads only.
+    #[must_use]
+    pub fn erasing_with(mut self, log: EraseLog) -> Self {
+        self.erase_log = Some(log);
         self
     }
 
@@ -122,6 +131,37 @@ impl Features {
         ExplainQuery::new(self, feature.into(), actor)
     }
 
+    /// Erases an actor: all events up to now are gone from every store of the actions topic, and stay out, whatever is
+    /// restarted, replayed or sent again, for one retention of the topic.
+    ///
+    /// ```
+    /// # fn f(features: nowfold_operators::Features) -> Result<(), nowfold_operators::EraseError> {
+    /// let erased = features.erase("member-111").run()?;
+    /// println!("{} has no events up to {} any more", erased.actor, erased.up_to);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn erase(&self, actor: &str) -> EraseRequest<'_> {
+        EraseRequest::new(self, self.erase_log.clone(), actor)
+    }
+
+    /// The partition that owns an actor, and its store.
+    pub(crate) fn owner_of(&self, actor: &str) -> Result<(TopicPartition, PartitionHandle), QueryError> {
+        self.hub.owner_of(self.store.as_str(), actor.as_bytes())
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Waits a moment; false when the handle has no way to.
+    pub(crate) fn pause(&self, time: Duration) -> bool {
+        self.pause.as_ref().is_some_and(|pause| {
+            pause(time);
+            true
+        })
+    }
+
     /// The features registered with the store.
     ///
     /// # Errors
@@ -131,7 +171,7 @@ impl Features {
         queryable.downcast().map_err(|_| self.not_of_actions())
     }
 
-    fn not_of_actions(&self) -> QueryError {
+    pub(crate) fn not_of_actions(&self) -> QueryError {
         QueryError::Invalid { cause: format!("store {:?} does not hold actions; ask it as what it is", self.store) }
     }
 }

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use nowfold_core::query::StoreHub;
 use nowfold_core::time::Clock;
 use nowfold_core::topology::Topology;
+use nowfold_operators::erase::EraseLog;
 use nowfold_runtime::StateCell;
 use tokio::sync::Semaphore;
 
+use crate::erase::Erasures;
 use crate::limits::Limits;
+use crate::token::Token;
 
 type Render = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -25,12 +28,22 @@ pub struct App {
     pub(crate) topology: Option<Topology>,
     pub(crate) limits: Limits,
     pub(crate) remote: bool,
+    pub(crate) erasures: Option<Erasures>,
 }
 
 impl App {
     /// An application's stores, clock and state.
     pub fn new(hub: Arc<StoreHub>, clock: Arc<dyn Clock>, state: Arc<StateCell>) -> Self {
-        Self { hub, clock, state, render: None, topology: None, limits: Limits::default(), remote: false }
+        Self {
+            hub,
+            clock,
+            state,
+            render: None,
+            topology: None,
+            limits: Limits::default(),
+            remote: false,
+            erasures: None,
+        }
     }
 
     /// Where `/metrics` takes the recorded metrics from, in the text format of Prometheus; see
@@ -49,6 +62,12 @@ impl App {
     /// What one client may take.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Lets clients that show `token` erase actors with `DELETE`; `log` writes the erasures. Without it the server reads only.
+    pub fn erasures(mut self, log: EraseLog, token: Token) -> Self {
+        self.erasures = Some(Erasures { log, token });
         self
     }
 

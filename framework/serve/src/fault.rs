@@ -25,6 +25,10 @@ pub(crate) enum Fault {
     ForeignHost { host: String },
     #[error("NF037 the application gave the server no topology; hand it over with App::topology")]
     NoTopology,
+    #[error("NF025 the request does not show the server's secret; send it as Authorization: Bearer SECRET")]
+    Unauthorized,
+    #[error("NF039 this server reads only; give it a secret (NOWFOLD_HTTP_TOKEN) to let those who show it erase")]
+    ReadOnly,
     #[error("NF038 the server failed at this request; see its log, and report it")]
     Internal,
 }
@@ -58,6 +62,8 @@ impl Fault {
             Self::ForeignHost { .. } => "NF036",
             Self::NoTopology => "NF037",
             Self::Internal => "NF038",
+            Self::Unauthorized => "NF025",
+            Self::ReadOnly => "NF039",
         }
     }
 
@@ -72,6 +78,8 @@ impl Fault {
             Self::AnswerTooLong { .. } => StatusCode::BAD_REQUEST,
             Self::ForeignHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::ReadOnly => StatusCode::FORBIDDEN,
         }
     }
 

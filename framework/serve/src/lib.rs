@@ -26,7 +26,8 @@
 //!
 //! # Security
 //!
-//! There is no authentication, so it listens on loopback addresses only, unless
+//! Nothing is written without [`App::erasures`], and then only for clients that show its [`Token`]. Reading has no
+//! authentication, so the server listens on loopback addresses only, unless
 //! [`App::allow_remote_insecure`] says otherwise, and then answers only requests that name such a host. Everything
 //! that a client may take is bounded by [`Limits`]. No path lists actors, an unknown actor looks like one without
 //! events, and actors appear in no metric and no log line.
@@ -37,7 +38,9 @@ mod answer;
 mod app;
 mod batch;
 mod connection;
+mod erase;
 mod error;
+mod explain;
 mod fault;
 mod features;
 mod guard;
@@ -55,6 +58,7 @@ mod subject;
 mod text;
 mod timed_io;
 mod timeline;
+mod token;
 mod topology;
 mod vectors;
 
@@ -63,3 +67,4 @@ pub use error::ServeError;
 pub use limits::Limits;
 pub use metrics_page::install_recorder;
 pub use server::Server;
+pub use token::Token;

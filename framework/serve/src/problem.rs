@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nowfold_core::query::QueryError;
+use nowfold_operators::EraseError;
 use nowfold_runtime::AppState;
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -148,13 +149,31 @@ impl From<QueryError> for Problem {
     }
 }
 
+impl From<EraseError> for Problem {
+    fn from(error: EraseError) -> Self {
+        let (status, next) = match error {
+            EraseError::Query(error) => return error.into(),
+            EraseError::NotWritten { .. } => (StatusCode::SERVICE_UNAVAILABLE, "nothing is erased; retry"),
+            EraseError::NotApplied { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "it will be applied; retry to be sure, which changes nothing else")
+            }
+            _ => (StatusCode::FORBIDDEN, "ask a running application's own server"),
+        };
+        let problem = Self::new(status, error.code(), error.to_string(), next);
+        if error.is_retriable() { problem.retry_after(Duration::from_secs(1)) } else { problem }
+    }
+}
+
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let message = fault.to_string();
         let next = message.rsplit_once("; ").map_or("", |(_, next)| next).to_owned();
         let mut problem = Self::new(fault.status(), fault.code(), message, &next);
-        if let Fault::Method { allowed, .. } = fault {
+        if let Fault::Method { allowed, .. } = &fault {
             problem.header(header::ALLOW, allowed);
+        }
+        if fault == Fault::Unauthorized {
+            problem.header(header::WWW_AUTHENTICATE, "Bearer");
         }
         if fault.ends_connection() {
             problem.header(header::CONNECTION, "close");
@@ -241,6 +260,8 @@ mod tests {
             Fault::ForeignHost { host: "x".to_owned() },
             Fault::NoTopology,
             Fault::Internal,
+            Fault::Unauthorized,
+            Fault::ReadOnly,
         ];
         for fault in faults {
             assert!(fault.to_string().starts_with(fault.code()), "{fault}");

@@ -8,14 +8,14 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::Shared;
 use crate::fault::Fault;
 use crate::guard::guard;
 use crate::problem::Problem;
-use crate::{actions, batch, features, health, metrics_page, stores, topology};
+use crate::{actions, batch, erase, explain, features, health, metrics_page, stores, topology};
 
 /// The description of all paths for machines; a test holds it and [`table`] together.
 pub(crate) const OPENAPI: &str = include_str!("openapi.json");
@@ -28,6 +28,10 @@ fn table() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Shared>>)> {
         ("/v1/stores/{store}/actors/{actor}/features", read, get(features::get)),
         ("/v1/actors/{actor}/actions", read, get(actions::get)),
         ("/v1/stores/{store}/actors/{actor}/actions", read, get(actions::get)),
+        ("/v1/actors/{actor}/explain", read, get(explain::get)),
+        ("/v1/stores/{store}/actors/{actor}/explain", read, get(explain::get)),
+        ("/v1/actors/{actor}", "DELETE", delete(erase::delete)),
+        ("/v1/stores/{store}/actors/{actor}", "DELETE", delete(erase::delete)),
         ("/v1/features", "POST", post(batch::post)),
         ("/v1/stores/{store}/features", "POST", post(batch::post)),
         ("/v1/stores", read, get(stores::get)),
@@ -103,12 +107,15 @@ mod tests {
             let known: BTreeSet<_> = match path {
                 path if path.ends_with("{actor}/features") => [features::PARAMS, OPTIONS].concat(),
                 path if path.ends_with("{actor}/actions") => [actions::PARAMS, OPTIONS].concat(),
+                path if path.ends_with("{actor}/explain") => [explain::PARAMS, OPTIONS].concat(),
+                path if path.ends_with("{actor}") => erase::PARAMS.to_vec(),
                 "/v1/topology" => topology::PARAMS.to_vec(),
                 _ => Vec::new(),
             }
             .into_iter()
             .collect();
-            let operation = &document["paths"][path]["get"];
+            let item = &document["paths"][path];
+            let operation = item.get("get").or(item.get("delete")).unwrap_or(&Value::Null);
             let given = operation["parameters"].as_array().into_iter().flatten();
             let given = given.map(|parameter| match parameter["$ref"].as_str() {
                 Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),

@@ -6,9 +6,9 @@ use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::Uri;
 use nowfold_core::query::QueryError;
-use nowfold_operators::MAX_ACTOR_BYTES;
 use nowfold_operators::feature::FeatureSet;
 use nowfold_operators::features::Features;
+use nowfold_operators::{EraseError, MAX_ACTOR_BYTES};
 use serde::Deserialize;
 
 use crate::app::Shared;
@@ -71,6 +71,14 @@ impl Shared {
                     names.join(", ")
                 )))
             }
+        }
+    }
+
+    /// An error of an erasure as the client shall see it.
+    pub(crate) fn erase_problem(&self, error: EraseError, uri: &Uri) -> Problem {
+        match error {
+            EraseError::Query(error) => self.problem(error, uri),
+            error => error.into(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use nowfold_operators::explain::ExplainedWindow;
 use nowfold_operators::feature::{ActionRow, FeatureResult, FeatureValue};
 use serde::Deserialize;
 
@@ -41,6 +42,12 @@ impl Vectors {
     pub(crate) fn write_actions(self, actions: &mut [ActionRow]) {
         let selected = actions.iter_mut().flat_map(|action| &mut action.selected);
         selected.for_each(|(_, value)| self.write(value));
+    }
+
+    /// Puts the vectors of an explained window into this form.
+    pub(crate) fn write_explained(self, window: &mut ExplainedWindow) {
+        self.write(&mut window.result.value);
+        self.write_actions(&mut window.events);
     }
 
     fn write(self, value: &mut FeatureValue) {

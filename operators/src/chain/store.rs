@@ -201,6 +201,13 @@ impl EventChains {
         read(View { chains, names: &names, mark, floor, cut })
     }
 
+    /// Whether an erasure of the actor's events up to `t` has been applied, or all of them have expired.
+    pub fn is_erased(&self, actor: &str, t: Timestamp) -> bool {
+        let stripe = self.stripe(actor).read();
+        let erased = |undo: &super::undo::Undo| undo.has_erased(t.as_millis());
+        t <= self.floor() || stripe.get(actor).and_then(|state| state.undo()).is_some_and(erased)
+    }
+
     /// What was not kept of an actor lately, the latest first; all that the limit of its events took comes last, as one.
     pub fn drops_of(&self, actor: &str) -> Vec<Dropped> {
         self.read(actor, |view| self.drops_in(&view, actor))

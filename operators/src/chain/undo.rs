@@ -53,6 +53,11 @@ impl Undo {
         self.erasures.iter().any(|erasure| t <= erasure.t && appended <= erasure.appended.plus(topic_retention))
     }
 
+    /// Whether everything up to `t` has been erased.
+    pub(crate) fn has_erased(&self, t: i64) -> bool {
+        self.erasures.iter().any(|erasure| t <= erasure.t)
+    }
+
     /// Forgets what cannot apply any more: every event it could meet is late.
     pub(crate) fn prune(&mut self, floor: i64) {
         self.retracted.retain(|_, until| *until > floor);
