@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nowfold_core::names::TopicPartition;
 use nowfold_core::record::{Headers, OutputRecord};
-use nowfold_core::serde::{Produced, SerdeEnv, Serializer};
+use nowfold_core::serde::{Format, Produced, SerdeEnv, Serializer};
 use nowfold_core::time::Clock;
 use nowfold_operators::erase::EraseLog;
 use nowfold_runtime::broker::{Broker, Producer};

@@ -68,6 +68,8 @@ pub struct ActionsAnswer {
     pub actions: Vec<ActionRow>,
     /// Actions in the window, with those beyond the limit.
     pub matched: u64,
+    /// Actions that were passed over; none are, whatever they lack.
+    pub missing: u64,
     /// What the answer rests on.
     pub envelope: Envelope,
 }
@@ -185,6 +187,23 @@ impl Answer {
     }
 }
 
+impl ActionsAnswer {
+    /// How many actions are listed.
+    pub fn used(&self) -> u64 {
+        self.actions.len() as u64
+    }
+
+    /// Time of the oldest action listed.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.actions.last().map(|action| action.timestamp)
+    }
+
+    /// Time of the newest action listed.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.actions.first().map(|action| action.timestamp)
+    }
+}
+
 fn wrong_kind(name: &str, wanted: &str) -> QueryError {
     QueryError::Invalid { cause: format!("feature {name:?} is not {wanted}; read it with value() or window()") }
 }
@@ -232,6 +251,10 @@ impl Serialize for ActionsAnswer {
         map.serialize_entry("actor", &*self.actor)?;
         map.serialize_entry("actions", &self.actions)?;
         map.serialize_entry("matched", &self.matched)?;
+        map.serialize_entry("used", &self.used())?;
+        map.serialize_entry("missing", &self.missing)?;
+        map.serialize_entry("oldest", &self.oldest().map(rfc3339))?;
+        map.serialize_entry("newest", &self.newest().map(rfc3339))?;
         self.envelope.serialize_into(&mut map)?;
         map.end()
     }

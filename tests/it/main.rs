@@ -6,6 +6,7 @@ mod broker_away;
 mod dependency_rule;
 mod doomed;
 mod embedded;
+mod erasure;
 mod exactly_once;
 mod faults;
 mod guarantee_costs;

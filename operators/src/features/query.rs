@@ -253,8 +253,9 @@ impl<'a> ActionsQuery<'a> {
 fn actions_of(answer: Answer) -> ActionsAnswer {
     let Answer { store, actor, features, mut envelope, .. } = answer;
     let window = features.into_iter().flat_map(|FeatureResult { windows, .. }| windows).next();
-    let (matched, value) = window.map_or((0, FeatureValue::None), |window| (window.matched, window.value));
+    let (matched, value, missing) =
+        window.map_or((0, FeatureValue::None, 0), |window| (window.matched, window.value, window.missing));
     let actions = if let FeatureValue::Actions(rows) = value { rows } else { Vec::new() };
     envelope.truncated |= matched > actions.len() as u64;
-    ActionsAnswer { store, actor, actions, matched, envelope }
+    ActionsAnswer { store, actor, actions, matched, missing, envelope }
 }

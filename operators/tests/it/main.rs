@@ -19,6 +19,7 @@ mod laws;
 mod logs;
 mod memory;
 mod never_partial;
+mod pipeline;
 mod read_your_writes;
 mod support;
 mod versions;

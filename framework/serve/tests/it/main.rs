@@ -19,5 +19,6 @@ mod freshness;
 mod guide;
 mod health;
 mod limits;
+mod lineage;
 mod support;
 mod world;
