@@ -53,8 +53,7 @@ impl Writer {
         let codec = ActionCodec::new().pair();
         codec.configure(&self.serdes).map_err(|error| error.to_string())?;
         let topic = partition.topic.clone();
-        let key: Arc<dyn Serializer<Arc<str>>> = codec.key_serializer();
-        let value: Arc<dyn Serializer<Action>> = codec.value_serializer();
+        let (key, value) = serializers(&codec);
         Ok(OutputRecord {
             key: key.serialize(&topic, &erase.actor).map_err(|error| error.to_string())?,
             value: value.serialize(&topic, erase).map_err(|error| error.to_string())?,
@@ -64,4 +63,10 @@ impl Writer {
             headers: Headers::new(),
         })
     }
+}
+
+type Serializers = (Arc<dyn Serializer<Arc<str>>>, Arc<dyn Serializer<Action>>);
+
+fn serializers(codec: &impl Produced<Arc<str>, Action>) -> Serializers {
+    (codec.key_serializer(), codec.value_serializer())
 }

@@ -119,7 +119,7 @@ fn a_handle_without_a_log_says_that_it_only_reads() {
     let app = start("read-only", "read-only", Config::embedded());
     let features = nowfold::operators::Features::new(app.hub(), app.clock(), "activity");
     let error = features.erase("m").run().unwrap_err();
-    assert_eq!(error.code(), "NF022", "{error}");
+    assert_eq!(error.code(), "NF026", "{error}");
     for actor in [String::new(), "x".repeat(1_025)] {
         assert_eq!(app.features("activity").unwrap().erase(&actor).run().unwrap_err().code(), "NF016");
     }

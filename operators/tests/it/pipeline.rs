@@ -45,7 +45,7 @@ fn late_actions_are_a_stream_of_their_own_with_the_reason() {
     let driver = driver(actions());
     pipe(&driver, action(100.0, "now"));
     pipe(&driver, action(2.0, "late"));
-    pipe(&driver, action(4.0, "in time"));
+    pipe(&driver, action(5.0, "in time"));
     let late = driver.output::<Arc<str>, Action>("late", ActionCodec::new().pair()).read_all();
     let [late] = late.as_slice() else { panic!("{} late actions", late.len()) };
     assert_eq!((&*late.key, &late.value), ("m", &action(2.0, "late")));
