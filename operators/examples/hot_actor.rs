@@ -22,6 +22,7 @@ const NOW: i64 = 400_000 * HOUR;
 const DIM: usize = 64;
 
 /// The clock stands still.
+#[derive(Debug)]
 struct Now;
 
 impl Clock for Now {
