@@ -15,21 +15,30 @@ use nowfold_schemas::action::Action;
 /// How long the broker may take to store an erasure.
 const STORED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Writes erasures with a producer of its own, opened with the first one.
-struct Writer {
+/// Writes erasures with a producer of its own, opened with the first one. It belongs to the application: handles that
+/// outlive that must not keep its log open.
+pub(crate) struct EraseWriter {
     broker: Arc<dyn Broker>,
     serdes: SerdeEnv,
     clock: Arc<dyn Clock>,
     producer: Mutex<Option<Box<dyn Producer>>>,
 }
 
-/// A way to write erasures to topics of this log.
-pub(crate) fn erase_log(broker: Arc<dyn Broker>, serdes: SerdeEnv, clock: Arc<dyn Clock>) -> EraseLog {
-    let writer = Writer { broker, serdes, clock, producer: Mutex::new(None) };
-    Arc::new(move |partition, erase| writer.write(partition, erase))
-}
+impl EraseWriter {
+    /// Writes to topics of this log.
+    pub(crate) fn new(broker: Arc<dyn Broker>, serdes: SerdeEnv, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { broker, serdes, clock, producer: Mutex::new(None) })
+    }
 
-impl Writer {
+    /// What a handle needs to write, as long as the application is there.
+    pub(crate) fn log(self: &Arc<Self>) -> EraseLog {
+        let writer = Arc::downgrade(self);
+        Arc::new(move |partition, erase| match writer.upgrade() {
+            Some(writer) => writer.write(partition, erase),
+            None => Err("the application has been closed".to_owned()),
+        })
+    }
+
     fn write(&self, partition: &TopicPartition, erase: &Action) -> Result<(), String> {
         let record = self.record(partition, erase)?;
         let mut slot = self.producer.lock().unwrap_or_else(PoisonError::into_inner);

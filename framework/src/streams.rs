@@ -10,12 +10,11 @@ use nowfold_core::time::Clock;
 use nowfold_core::topology::{TopicRole, Topology};
 use nowfold_embedded::EmbeddedLog;
 use nowfold_operators::Features;
-use nowfold_operators::erase::EraseLog;
 use nowfold_runtime::broker::{Broker, TopicSpec};
 use nowfold_runtime::{AppState, CloseReport, Platform, SystemClock};
 
 use crate::config::{self, Config, Place};
-use crate::erasures::erase_log;
+use crate::erasures::EraseWriter;
 use crate::error::Error;
 use crate::producer::Producer;
 
@@ -27,7 +26,7 @@ pub struct Streams {
     inner: nowfold_runtime::Streams,
     broker: Arc<dyn Broker>,
     serdes: SerdeEnv,
-    erase_log: EraseLog,
+    erasures: Arc<EraseWriter>,
     embedded: Option<EmbeddedLog>,
     #[cfg(feature = "serve")]
     server: Option<nowfold_serve::Server>,
@@ -49,12 +48,12 @@ impl Streams {
         let mut runtime = config.runtime.clone();
         runtime.process_id = runtime.process_id.or_else(|| config.process_id());
         let inner = nowfold_runtime::Streams::start(topology, platform, runtime)?;
-        let erase_log = erase_log(broker.clone(), serdes.clone(), inner.clock());
+        let erasures = EraseWriter::new(broker.clone(), serdes.clone(), inner.clock());
         let app = Self {
             inner,
             broker,
             serdes,
-            erase_log,
+            erasures,
             embedded,
             #[cfg(feature = "serve")]
             server: None,
@@ -68,7 +67,7 @@ impl Streams {
             let app = nowfold_serve::App::new(self.inner.hub(), self.inner.clock(), self.inner.state_cell());
             let app = app.topology(self.inner.topology().clone());
             let app = match config.http_token.clone() {
-                Some(token) => app.erasures(self.erase_log.clone(), token),
+                Some(token) => app.erasures(self.erasures.log(), token),
                 None => app,
             };
             let app = match config.metrics.clone() {
@@ -116,7 +115,7 @@ impl Streams {
         let (hub, clock) = (self.inner.hub(), self.inner.clock());
         hub.with_store(store, |name, _| {
             let features = Features::new(hub.clone(), clock, name.clone());
-            features.pausing_with(Arc::new(std::thread::sleep)).erasing_with(self.erase_log.clone())
+            features.pausing_with(Arc::new(std::thread::sleep)).erasing_with(self.erasures.log())
         })
     }
 

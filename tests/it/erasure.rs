@@ -86,6 +86,7 @@ fn an_erasure_lasts(prefix: &str, config: impl Fn() -> Config) {
     await_count(&app, "m", 1);
     assert_eq!(await_end(&app, prefix, "other"), 2);
     app.close().unwrap();
+    assert_eq!(features.erase("m").run().unwrap_err().code(), "NF021", "the handle outlives its application");
 
     let app = start(&format!("{prefix}-one"), prefix, config());
     assert_eq!((await_end(&app, prefix, "m"), await_end(&app, prefix, "other")), (1, 2), "after a restart");
