@@ -56,12 +56,15 @@ impl Writer {
 
     fn undone(&mut self, state: &mut ActorState, action: &Action, t: i64, appended: Appended) -> Option<Admission> {
         let undo = state.undo()?;
+        let is_erased = undo.is_erased(t, appended.time, self.config().topic_retention);
         if undo.is_retracted(&action.event_id, self.floor()) {
             state.undo_mut().retract(&action.event_id, t);
-            self.add_ghost(state, spot(action, t), appended);
+            if !is_erased {
+                self.add_ghost(state, spot(action, t), appended);
+            }
             return Some(Admission::RetractDropped);
         }
-        undo.is_erased(t, appended.time, self.config().topic_retention).then_some(Admission::EraseDropped)
+        is_erased.then_some(Admission::EraseDropped)
     }
 
     /// Compares the event with the one of the same id that is here, if there is one.

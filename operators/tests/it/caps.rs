@@ -71,6 +71,25 @@ fn what_went_is_forgotten_when_it_would_have_expired() {
 }
 
 #[test]
+fn what_is_retracted_and_erased_takes_up_no_room_in_any_order() {
+    let (gone, a, b) = (action(70.0, "c"), action(80.0, "a"), action(90.0, "b"));
+    let mut erase = action(75.0, "e");
+    erase.op = Op::Erase;
+    let log = [gone.clone(), gone.retract(), erase, a, b];
+    let digest = |order: [usize; 5]| {
+        let mut store = store(2);
+        for i in order {
+            store.apply(&log[i]);
+        }
+        store.chains.digest()
+    };
+    let plain = digest([0, 1, 2, 3, 4]);
+    for order in [[1, 2, 0, 3, 4], [3, 4, 0, 1, 2], [2, 1, 3, 0, 4]] {
+        assert_eq!(digest(order), plain, "{order:?}");
+    }
+}
+
+#[test]
 fn a_retraction_makes_no_room_in_any_order() {
     let log = [action(80.0, "a"), action(90.0, "b"), action(95.0, "c"), action(95.0, "c").retract()];
     let mut digests = BTreeSet::new();
