@@ -1,4 +1,4 @@
-//! `cargo xtask duckdb`: questions over real data in every kind of window, answered by the feature store and by DuckDB.
+//! `cargo xtask duckdb`: questions over real data in every kind of window, answered by `replay` and by DuckDB.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,8 @@ use crate::{java, workspace};
 /// DuckDB needs no more.
 const JAVA: u32 = 8;
 const VERSION: &str = "1.4.4.0";
+/// More than any data set spans.
+const RETENTION: &str = "240000h";
 /// Sums may be added in another order.
 const TOLERANCE: f64 = 1e-9;
 /// Vectors are given as f32.
@@ -58,7 +60,7 @@ impl DuckDb {
             }
         }
         println!("{} passed, {} failed", tally.passed, tally.failed);
-        ensure!(tally.failed == 0 && tally.passed > 0, "the feature store and DuckDB differ");
+        ensure!(tally.failed == 0 && tally.passed > 0, "replay and DuckDB differ");
         Ok(())
     }
 }
@@ -84,24 +86,41 @@ fn data_of(name: &str) -> Option<Option<PathBuf>> {
 
 fn check(file: &Path, name: &str, data: Option<&Path>, java: &Path, jars: &Path, tally: &mut Tally) -> Result<()> {
     let out = workspace::own_dir().join("duckdb").join(name);
-    let mut command = cargo(&["run", "-p", "nowfold-mapping", "--example", "duckdb-questions", "--"]);
-    command.arg(file).arg(&out).args(data);
-    cargo::run(&mut command)?;
-    let answers = fs::read_to_string(out.join("answers.jsonl")).context("no answers were written")?;
-    let answers: Vec<Value> = answers.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let answers = replay(file, &out, data)?;
     let expected = ask(java, jars, &out.join("script.sql"))?;
     ensure!(expected.len() == answers.len(), "DuckDB gave {} answers to {} questions", expected.len(), answers.len());
-    for (answer, (id, value)) in answers.iter().zip(&expected) {
-        ensure!(answer.get("id").and_then(Value::as_str) == Some(id), "DuckDB answered {id} out of turn");
-        let own = answer.get("value").unwrap_or(&Value::Null);
+    for (id, value) in &expected {
+        let answer = answers.iter().find(|answer| answer.get("id").and_then(Value::as_str) == Some(id));
+        let answer = answer.with_context(|| format!("replay gave no answer to {id}"))?;
+        let own = answer.pointer(&format!("/features/{id}")).unwrap_or(&Value::Null);
         if agree(own, value, TOLERANCE) {
             tally.passed += 1;
         } else {
             tally.failed += 1;
-            eprintln!("{name}: {id}: the store says {own}, DuckDB {value}");
+            eprintln!("{name}: {id}: replay says {own}, DuckDB {value}");
         }
     }
     Ok(())
+}
+
+/// Feeds a data set to `replay`, with the questions' features registered, and asks it all at the end; its answers.
+fn replay(file: &Path, out: &Path, data: Option<&Path>) -> Result<Vec<Value>> {
+    let mut prepare = cargo(&["run", "-p", "nowfold-mapping", "--example", "duckdb-questions", "--"]);
+    prepare.arg(file).arg(out).args(data).stderr(Stdio::inherit());
+    let prepared = prepare.output().context("cargo did not start")?;
+    ensure!(prepared.status.success(), "the questions of {} could not be prepared", file.display());
+    let data_dir = String::from_utf8(prepared.stdout)?;
+    let mut command = cargo(&["run", "-p", "nowfold-examples", "--bin", "replay", "--"]);
+    for (flag, name) in
+        [("--mapping", "mapping.toml"), ("--features", "features.toml"), ("--questions", "questions.json")]
+    {
+        command.arg(flag).arg(out.join(name));
+    }
+    let answers = out.join("answers.jsonl");
+    command.arg("--answers").arg(&answers).args(["--mapped-dir", data_dir.trim(), "--retention", RETENTION]);
+    cargo::run(&mut command)?;
+    let answers = fs::read_to_string(answers).context("replay wrote no answers")?;
+    answers.lines().map(|line| serde_json::from_str(line).context("replay's answer is not JSON")).collect()
 }
 
 /// Runs a script; the ids and values of its rows.

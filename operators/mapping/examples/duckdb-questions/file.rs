@@ -30,3 +30,11 @@ pub(crate) struct Question {
     /// A scalar: what DuckDB is asked.
     pub(crate) sql: String,
 }
+
+impl Question {
+    /// The instant in milliseconds since the epoch.
+    pub(crate) fn as_of_ms(&self) -> i64 {
+        let instant: jiff::Timestamp = self.as_of.parse().unwrap_or_else(|error| panic!("{}: {error}", self.as_of));
+        instant.as_millisecond()
+    }
+}
