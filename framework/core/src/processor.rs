@@ -62,8 +62,7 @@ impl ProcessError {
 
     /// Not now: the record waits at the head of its partition and is tried again shortly. Nothing is lost and nothing
     /// happens twice: the outputs, dead letters and counts that it has caused so far, and its writes to stores,
-    /// are dropped and come again. A store of your own kind is told by
-    /// [`StateStore::record_waits`](crate::state::StateStore::record_waits).
+    /// are dropped and come again. A store of your own kind is told by [`StateStore::record_waits`].
     pub fn wait(cause: impl Into<String>) -> Self {
         Self { retriable: true, ..Self::new(cause) }
     }

@@ -68,7 +68,7 @@ impl<'a> ExplainQuery<'a> {
     options!();
 
     /// How many events to list at most, of those that made the value and of those that did not, for each window; 100 by
-    /// default. Few events are looked at beyond it, so a long history costs no more than it does to answer.
+    /// default. Every event of the actor's windows is looked at all the same: about 30 ms for a million.
     pub fn limit(mut self, n: usize) -> Self {
         self.limit = n.max(1);
         self

@@ -124,13 +124,16 @@ impl Model {
     fn undone(&mut self, action: &Action, spot: &Spot, append: i64) -> Option<Outcome> {
         let (actor, id, floor) = (&*action.actor, &*action.event_id, self.floor());
         let in_force = |at: i64| append <= at + self.settings.topic_retention;
+        let is_erased = self.erased.iter().any(|(a, erased, at)| a == actor && spot.0 <= *erased && in_force(*at));
         if self.retracted.iter().any(|(a, i, until)| a == actor && i == id && *until > floor) {
             self.retracted.push((actor.to_owned(), id.to_owned(), spot.0));
             self.advance(spot.0);
-            self.count_unseen(actor, spot.clone());
+            if !is_erased {
+                self.count_unseen(actor, spot.clone());
+            }
             return Some(("retract_dropped", 0));
         }
-        if self.erased.iter().any(|(a, erased, at)| a == actor && spot.0 <= *erased && in_force(*at)) {
+        if is_erased {
             self.advance(spot.0);
             return Some(("erase_dropped", 0));
         }
