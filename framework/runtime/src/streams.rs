@@ -366,6 +366,7 @@ fn spawn_worker(
         last_commit: Instant::now(),
         last_recommit: None,
         retry_at: None,
+        unknown_since: None,
     };
     let thread = spawn(&format!("nowfold-worker-{i}"), move || worker.run())?;
     Ok(WorkerHandle { commands, signal, thread })

@@ -26,6 +26,9 @@ const IDLE: Duration = Duration::from_millis(100);
 /// How long a worker waits after the broker did not answer.
 pub(crate) const RETRY: Duration = Duration::from_millis(200);
 
+/// How long a topic that was there at the start may be unknown: a broker that has just come back has to learn of it again.
+const UNKNOWN_WITHIN: Duration = Duration::from_secs(15);
+
 /// What the coordinator asks of a worker.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -122,6 +125,8 @@ pub(crate) struct Worker {
     pub(crate) last_recommit: Option<Instant>,
     /// When to try again what the broker did not answer.
     pub(crate) retry_at: Option<Instant>,
+    /// Since when the broker does not know a topic.
+    pub(crate) unknown_since: Option<Instant>,
 }
 
 impl Worker {
@@ -187,8 +192,9 @@ impl Worker {
                 self.runners.push(runner);
                 // A partition without a committed offset gets one, so that it keeps its place without new records.
                 self.last_recommit = None;
+                self.unknown_since = None;
             }
-            Err(error) if error.is_retriable() => {
+            Err(error) if may_pass(&error, &mut self.unknown_since) => {
                 tracing::warn!(%error, task = %id, "the task cannot be opened yet");
                 self.unopened.push((id, status));
                 self.retry_at = Some(Instant::now() + RETRY);
@@ -219,7 +225,7 @@ impl Worker {
             }
             match runner.step(now, self.config.batch) {
                 Ok(n) => moved += n,
-                Err(error) if error.is_retriable() => {
+                Err(error) if may_pass(&error, &mut self.unknown_since) => {
                     tracing::warn!(%error, task = %runner.id(), "trying again");
                     self.retry_at = Some(Instant::now() + RETRY);
                 }
@@ -330,4 +336,28 @@ pub(crate) fn caught<T>(who: &str, body: impl FnOnce() -> Result<T, RuntimeError
 
 pub(crate) fn to_commit((partition, offset): (nowfold_core::names::TopicPartition, i64)) -> OffsetCommit {
     OffsetCommit { partition, offset, metadata: String::new() }
+}
+
+/// Whether the same may succeed soon.
+fn may_pass(error: &RuntimeError, unknown_since: &mut Option<Instant>) -> bool {
+    match error {
+        RuntimeError::Broker(BrokerError::UnknownTopic { .. }) => {
+            unknown_since.get_or_insert_with(Instant::now).elapsed() < UNKNOWN_WITHIN
+        }
+        error => error.is_retriable(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_was_there_may_be_unknown_for_a_while_only() {
+        let error = BrokerError::UnknownTopic { topic: "clicks".into(), broker: "a broker".to_owned() };
+        let (error, mut since) = (RuntimeError::from(error), None);
+        assert!(may_pass(&error, &mut since) && since.is_some());
+        since = Instant::now().checked_sub(UNKNOWN_WITHIN);
+        assert!(!may_pass(&error, &mut since));
+    }
 }
