@@ -366,7 +366,7 @@ fn spawn_worker(
         last_commit: Instant::now(),
         last_recommit: None,
         retry_at: None,
-        unknown_since: None,
+        unknown_since: BTreeMap::new(),
     };
     let thread = spawn(&format!("nowfold-worker-{i}"), move || worker.run())?;
     Ok(WorkerHandle { commands, signal, thread })

@@ -3,6 +3,7 @@
 //! At-least-once: append outputs, dead letters and changelog writes; wait until all are stored; commit source offsets.
 //! Exactly-once: all of them in one transaction (`transaction`).
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
@@ -125,8 +126,8 @@ pub(crate) struct Worker {
     pub(crate) last_recommit: Option<Instant>,
     /// When to try again what the broker did not answer.
     pub(crate) retry_at: Option<Instant>,
-    /// Since when the broker does not know a topic.
-    pub(crate) unknown_since: Option<Instant>,
+    /// Since when the broker does not know a topic of a task.
+    pub(crate) unknown_since: BTreeMap<TaskId, Instant>,
 }
 
 impl Worker {
@@ -192,9 +193,9 @@ impl Worker {
                 self.runners.push(runner);
                 // A partition without a committed offset gets one, so that it keeps its place without new records.
                 self.last_recommit = None;
-                self.unknown_since = None;
+                self.unknown_since.remove(&id);
             }
-            Err(error) if may_pass(&error, &mut self.unknown_since) => {
+            Err(error) if may_pass(&error, id, &mut self.unknown_since) => {
                 tracing::warn!(%error, task = %id, "the task cannot be opened yet");
                 self.unopened.push((id, status));
                 self.retry_at = Some(Instant::now() + RETRY);
@@ -224,8 +225,11 @@ impl Worker {
                 break;
             }
             match runner.step(now, self.config.batch) {
-                Ok(n) => moved += n,
-                Err(error) if may_pass(&error, &mut self.unknown_since) => {
+                Ok(n) => {
+                    moved += n;
+                    self.unknown_since.remove(&runner.id());
+                }
+                Err(error) if may_pass(&error, runner.id(), &mut self.unknown_since) => {
                     tracing::warn!(%error, task = %runner.id(), "trying again");
                     self.retry_at = Some(Instant::now() + RETRY);
                 }
@@ -338,11 +342,11 @@ pub(crate) fn to_commit((partition, offset): (nowfold_core::names::TopicPartitio
     OffsetCommit { partition, offset, metadata: String::new() }
 }
 
-/// Whether the same may succeed soon.
-fn may_pass(error: &RuntimeError, unknown_since: &mut Option<Instant>) -> bool {
+/// Whether the same may succeed soon for this task.
+fn may_pass(error: &RuntimeError, id: TaskId, unknown_since: &mut BTreeMap<TaskId, Instant>) -> bool {
     match error {
         RuntimeError::Broker(BrokerError::UnknownTopic { .. }) => {
-            unknown_since.get_or_insert_with(Instant::now).elapsed() < UNKNOWN_WITHIN
+            unknown_since.entry(id).or_insert_with(Instant::now).elapsed() < UNKNOWN_WITHIN
         }
         error => error.is_retriable(),
     }
@@ -353,11 +357,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_that_was_there_may_be_unknown_for_a_while_only() {
+    fn a_topic_that_was_there_may_be_unknown_for_a_while_only_for_each_task() {
         let error = BrokerError::UnknownTopic { topic: "clicks".into(), broker: "a broker".to_owned() };
-        let (error, mut since) = (RuntimeError::from(error), None);
-        assert!(may_pass(&error, &mut since) && since.is_some());
-        since = Instant::now().checked_sub(UNKNOWN_WITHIN);
-        assert!(!may_pass(&error, &mut since));
+        let (error, mut since) = (RuntimeError::from(error), BTreeMap::new());
+        let [one, other] = [0, 1].map(|partition| TaskId { subtopology: 0, partition });
+        assert!(may_pass(&error, one, &mut since));
+        since.extend(Instant::now().checked_sub(UNKNOWN_WITHIN).map(|at| (one, at)));
+        assert!(!may_pass(&error, one, &mut since));
+        assert!(may_pass(&error, other, &mut since));
     }
 }
