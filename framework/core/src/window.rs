@@ -115,6 +115,29 @@ pub struct SlidingWindows {
 
 impl SlidingWindows {
     /// Windows of records at most `difference` apart.
+    ///
+    /// ```
+    /// # use nowfold_core::{dsl::StreamsBuilder, serde::{Plain, TimeWindowed}, time::Timestamp, window::SlidingWindows};
+    /// # use std::time::Duration;
+    /// let windows = SlidingWindows::of(Duration::from_millis(10));
+    /// let app = StreamsBuilder::new("bursts");
+    /// app.stream("taps", Plain::<String, i64>::new())
+    ///     .group_by_key("by-screen", Plain::<String, i64>::new())
+    ///     .windowed(windows)
+    ///     .count("taps-in-10ms")
+    ///     .to_stream("changes")
+    ///     .map("flat", |window, count| (window.key, format!("from {}: {}", window.window.start, count.unwrap_or(0))))
+    ///     .to("bursts", Plain::<String, String>::new());
+    ///
+    /// let driver = nowfold_testkit::TestDriver::new(app.build()?);
+    /// let bursts = driver.output("bursts", Plain::<String, String>::new());
+    /// let taps = driver.input("taps", Plain::<String, i64>::new());
+    /// taps.pipe("home", 1, Timestamp::from_millis(20))?; // the window [10, 20]
+    /// taps.pipe("home", 1, Timestamp::from_millis(25))?; // [15, 25], and [21, 31] behind the first
+    /// let texts: Vec<String> = bursts.read_pairs().into_iter().map(|(_, text)| text).collect();
+    /// assert_eq!(texts, ["from 10 ms: 1", "from 21 ms: 1", "from 15 ms: 2"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of(difference: Duration) -> Self {
         Self { difference: millis(difference), grace: 0 }
     }

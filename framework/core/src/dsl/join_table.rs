@@ -37,6 +37,21 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     }
 
     /// Joins each record with the table's row of the same key, or with `None`.
+    ///
+    /// ```
+    /// # use nowfold_core::{dsl::StreamsBuilder, serde::Plain, time::Timestamp};
+    /// let app = StreamsBuilder::new("greet");
+    /// let names = app.table("names", "names", Plain::<String, String>::new());
+    /// app.stream("visits", Plain::<String, String>::new())
+    ///     .left_join_table("with-name", &names, |key, page, name| format!("{} saw {page}", name.unwrap_or_else(|| key.clone())))
+    ///     .to("log", Plain::new());
+    ///
+    /// let driver = nowfold_testkit::TestDriver::new(app.build()?);
+    /// let log = driver.output("log", Plain::<String, String>::new());
+    /// driver.input("visits", Plain::<String, String>::new()).pipe("u-1", "home", Timestamp::from_millis(0))?;
+    /// assert_eq!(log.read_pairs(), [("u-1".to_owned(), "u-1 saw home".to_owned())]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn left_join_table<T: 'static, O: 'static>(
         self,
         name: &str,

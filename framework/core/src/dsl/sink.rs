@@ -18,6 +18,19 @@ use crate::topology::{TopicRequirement, TopicRole};
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// Writes the stream to a topic of others, which must exist. Partition: murmur2 of the key's bytes, as Kafka's
     /// default partitioner; the record's timestamp and headers go along. The node is named `to-{topic}`.
+    ///
+    /// ```
+    /// # use nowfold_core::{dsl::StreamsBuilder, serde::Plain, time::Timestamp};
+    /// let app = StreamsBuilder::new("copy");
+    /// app.stream("in", Plain::<String, i64>::new()).to("out", Plain::new());
+    ///
+    /// let driver = nowfold_testkit::TestDriver::new(app.build()?);
+    /// let out = driver.output("out", Plain::<String, i64>::new());
+    /// driver.input("in", Plain::<String, i64>::new()).pipe("k", 5, Timestamp::from_millis(1_700))?;
+    /// let record = out.read_all().remove(0);
+    /// assert_eq!((record.value, record.timestamp.as_millis()), (5, 1_700));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn to(self, topic: impl Into<TopicName>, serdes: impl Produced<K, V> + 'static) {
         let topic = topic.into();
         let role = TopicRole::Sink;

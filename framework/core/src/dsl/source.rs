@@ -16,6 +16,20 @@ impl StreamsBuilder {
     /// Reads a topic as a stream of records, each on its own. The node bears the topic's name.
     ///
     /// A null key or value is the record's failure unless the type allows it (`Option<K>`, `()` for keys).
+    ///
+    /// ```
+    /// # use nowfold_core::{dsl::StreamsBuilder, serde::Plain, time::Timestamp};
+    /// let app = StreamsBuilder::new("optional");
+    /// app.stream("notes", Plain::<String, Option<String>>::new()) // null values are let in by the type
+    ///     .map_values("text", |_, note| note.unwrap_or_else(|| "nothing".to_owned()))
+    ///     .to("texts", Plain::new());
+    ///
+    /// let driver = nowfold_testkit::TestDriver::new(app.build()?);
+    /// let texts = driver.output("texts", Plain::<String, String>::new());
+    /// driver.input("notes", Plain::<String, Option<String>>::new()).pipe("k", None, Timestamp::from_millis(0))?;
+    /// assert_eq!(texts.read_pairs(), [("k".to_owned(), "nothing".to_owned())]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stream<K: 'static, V: 'static>(
         &self,
         topic: impl Into<TopicName>,

@@ -25,6 +25,20 @@ impl StreamsBuilder {
     /// dropped and counted as `null_key`. The topic itself is the table's changelog, so it must be compacted (`NF130`).
     ///
     /// Rows are applied in offset order, whatever their timestamps, as in Kafka Streams' unversioned tables.
+    ///
+    /// ```
+    /// # use nowfold_core::{dsl::StreamsBuilder, serde::Plain, time::Timestamp};
+    /// let app = StreamsBuilder::new("prices");
+    /// app.table("prices", "prices", Plain::<String, i64>::new()).to_stream("changes").to("changed", Plain::new());
+    ///
+    /// let driver = nowfold_testkit::TestDriver::new(app.build()?);
+    /// let changed = driver.output("changed", Plain::<String, Option<i64>>::new());
+    /// let prices = driver.input("prices", Plain::<String, i64>::new());
+    /// prices.pipe("bread", 3, Timestamp::from_millis(0))?;
+    /// prices.delete("bread", Timestamp::from_millis(1))?;
+    /// assert_eq!(changed.read_pairs(), [("bread".to_owned(), Some(3)), ("bread".to_owned(), None)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn table<K: 'static, V: 'static>(
         &self,
         topic: impl Into<TopicName>,
