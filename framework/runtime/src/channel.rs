@@ -1,11 +1,12 @@
 //! How a worker's records reach the broker: one by one, or in transactions.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nowfold_core::record::OutputRecord;
 
 use super::broker::{Broker, BrokerError, DeliveryFailure, Producer, TransactionalProducer, TransactionalSpec};
+use super::host;
 use super::membership::{Generation, OffsetCommit};
 
 /// A worker's way to the broker.
@@ -107,11 +108,11 @@ impl Transactor {
         offsets: &[OffsetCommit],
         timeout: Duration,
     ) -> Result<(), BrokerError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = host::now() + timeout;
         let producer = self.begun()?;
         producer.send_offsets(generation, offsets, timeout)?;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(host::now());
             match producer.commit(left) {
                 Ok(()) => break,
                 // The outcome is not known. The same call may bring it.

@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nowfold_core::names::{TopicName, TopicPartition};
@@ -15,6 +13,8 @@ use nowfold_core::topology::StartPolicy;
 
 use super::broker::BrokerError;
 use super::error::RuntimeError;
+use super::host;
+use super::mailbox::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use super::membership::{Membership, MembershipEvent, OffsetCommit};
 use super::runner::Surroundings;
 use super::signal::Signal;
@@ -42,7 +42,7 @@ const FAILING: Duration = Duration::from_secs(2);
 pub(crate) struct WorkerHandle {
     pub(crate) commands: Sender<Command>,
     pub(crate) signal: Arc<Signal>,
-    pub(crate) thread: JoinHandle<()>,
+    pub(crate) thread: host::Thread,
 }
 
 pub(crate) struct Coordinator {
@@ -96,7 +96,7 @@ impl Coordinator {
             while let Ok(report) = self.reports.try_recv() {
                 self.hear(report)?;
             }
-            if self.release_at.is_some_and(|at| at <= Instant::now()) {
+            if self.release_at.is_some_and(|at| at <= host::now()) {
                 self.release()?;
             }
             if let Some(event) = self.membership.poll(TURN)? {
@@ -158,9 +158,9 @@ impl Coordinator {
     /// Waits until no transaction is being committed, in bounded time: their generation is of before the release, so a
     /// commit that comes later is either fenced or seen as open by the next owner.
     fn await_grants(&mut self) {
-        let deadline = Instant::now() + self.handover_timeout;
+        let deadline = host::now() + self.handover_timeout;
         for until in self.grants.drain(..) {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(host::now());
             if until.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
                 tracing::warn!("partitions are released while a transaction is being committed");
             }
@@ -220,7 +220,7 @@ impl Coordinator {
             }
             Err(error) if error.is_retriable() => {
                 tracing::warn!(%error, "partitions are not released yet; trying again");
-                self.release_at = Some(Instant::now() + RELEASE_AGAIN);
+                self.release_at = Some(host::now() + RELEASE_AGAIN);
                 Ok(())
             }
             Err(error) => Err(error.into()),
@@ -270,7 +270,7 @@ impl Coordinator {
     /// may wait for us. Tasks whose worker does not finish them in time are lost: nothing of them is committed any more.
     fn finish(&mut self, ids: &[TaskId]) -> Result<(), RuntimeError> {
         self.handovers += 1;
-        let (number, mut deadline) = (self.handovers, Instant::now() + self.handover_timeout);
+        let (number, mut deadline) = (self.handovers, host::now() + self.handover_timeout);
         let mut waiting = self.command_owners(ids, |ids| Command::Finish { ids, number, deadline });
         let mut offsets = Vec::new();
         while waiting > 0 {
@@ -278,7 +278,7 @@ impl Coordinator {
                 self.stopping = self.stop.try_recv().ok();
             }
             deadline = self.stopping.as_ref().map_or(deadline, |(stop, _)| deadline.min(*stop));
-            let left = (deadline + GRACE).saturating_duration_since(Instant::now());
+            let left = (deadline + GRACE).saturating_duration_since(host::now());
             match self.reports.recv_timeout(left.min(LOOK)) {
                 Ok(Report::Finished(n, more)) if n == number => {
                     offsets.extend(more);
@@ -334,7 +334,7 @@ impl Coordinator {
         self.state.set(AppState::Draining);
         (0..self.workers.len()).for_each(|worker| self.command(worker, Command::Stop { deadline }));
         let (offsets, times) = self.await_stops(deadline);
-        let committing = Instant::now();
+        let committing = host::now();
         let unstored = times.uncommitted;
         let uncommitted = if self.commit(&offsets) { unstored } else { unstored + offsets.len() };
         if unstored > 0 {
@@ -343,19 +343,19 @@ impl Coordinator {
                 "outputs were not stored before the end; the next start processes their input again"
             );
         }
-        let leaving = Instant::now();
+        let leaving = host::now();
         let left = self.leave(deadline);
         if let Err(error) = left {
             tracing::warn!(%error, "could not leave the group; others take over after the session timeout");
         }
         let StopTimes { drain, flush, .. } = times;
-        CloseReport { drain, flush, commit: leaving - committing, leave: leaving.elapsed(), uncommitted }
+        CloseReport { drain, flush, commit: leaving - committing, leave: host::since(leaving), uncommitted }
     }
 
     fn await_stops(&mut self, deadline: Instant) -> (Vec<OffsetCommit>, StopTimes) {
         let (mut offsets, mut times, mut waiting) = (Vec::new(), StopTimes::default(), self.workers.len());
         while waiting > 0 {
-            let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(200);
+            let left = deadline.saturating_duration_since(host::now()) + Duration::from_millis(200);
             match self.reports.recv_timeout(left) {
                 Ok(Report::Stopped(more, worker)) => {
                     offsets.extend(more);
@@ -378,13 +378,13 @@ impl Coordinator {
             }
         }
         self.workers.drain(..).filter(|worker| worker.thread.is_finished() || waiting == 0).for_each(|worker| {
-            let _ = worker.thread.join();
+            worker.thread.join();
         });
         (offsets, times)
     }
 
     fn leave(&mut self, deadline: Instant) -> Result<(), BrokerError> {
-        let timeout = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(500));
+        let timeout = deadline.saturating_duration_since(host::now()).max(Duration::from_millis(500));
         std::mem::replace(&mut self.membership, Box::new(Gone)).leave(timeout)
     }
 
@@ -393,12 +393,12 @@ impl Coordinator {
         tracing::error!(%error, "the application stops");
         let ids: Vec<_> = self.owners.keys().copied().collect();
         self.lose(&ids);
-        let now = Instant::now();
+        let now = host::now();
         (0..self.workers.len()).for_each(|worker| self.command(worker, Command::Stop { deadline: now }));
         if let Err(error) = self.leave(now + FAILING) {
             tracing::warn!(%error, "could not leave the group");
         }
-        while self.workers.iter().any(|worker| !worker.thread.is_finished()) && now.elapsed() < FAILING {
+        while self.workers.iter().any(|worker| !worker.thread.is_finished()) && host::since(now) < FAILING {
             // A commit that waits for its answer learns that there is none: its report is dropped.
             let _ = self.reports.recv_timeout(TURN);
         }

@@ -13,6 +13,7 @@ use nowfold_core::topology::Topology;
 
 use super::broker::{Broker, PartitionReader};
 use super::error::RuntimeError;
+use super::host;
 use super::pace::{Backoff, Throttle};
 use super::signal::Signal;
 use super::topics::Topics;
@@ -67,11 +68,11 @@ impl GlobalReader {
     /// The waiting row cannot be read now.
     fn postpone(&mut self, cause: &SerdeError) {
         self.trouble = Some(cause.to_string());
-        self.retry_at = Some(Instant::now() + self.again.next());
+        self.retry_at = Some(host::now() + self.again.next());
     }
 
     fn is_postponed(&self) -> bool {
-        self.retry_at.is_some_and(|at| Instant::now() < at)
+        self.retry_at.is_some_and(|at| host::now() < at)
     }
 
     fn poll(&mut self, buffer: &mut Vec<LogRecord>) -> Result<usize, RuntimeError> {
@@ -109,16 +110,16 @@ impl Globals {
     /// # Errors
     /// [`RuntimeError::Stalled`] when nothing has moved for `stall`, naming the partition and what is in its way.
     pub(crate) fn load(&mut self, stall: Duration) -> Result<(), RuntimeError> {
-        let (mut moved_at, mut said) = (Instant::now(), Throttle::new(SAYING));
+        let (mut moved_at, mut said) = (host::now(), Throttle::new(SAYING));
         // Short loads are not worth a line.
         said.is_due();
         while self.readers.iter().any(GlobalReader::is_loading) {
             let before = self.progress();
             self.step()?;
             if self.progress() != before {
-                moved_at = Instant::now();
-            } else if moved_at.elapsed() >= stall {
-                return Err(self.stalled(moved_at.elapsed()));
+                moved_at = host::now();
+            } else if host::since(moved_at) >= stall {
+                return Err(self.stalled(host::since(moved_at)));
             } else {
                 self.signal.wait(Duration::from_millis(100));
             }

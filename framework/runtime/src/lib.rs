@@ -7,17 +7,21 @@
 //!                                                └── readers of the task's partitions
 //! ```
 //!
-//! Workers are OS threads; nothing here is async.
+//! Workers are OS threads; nothing here is async. The time, waiting and threads come through [`host`], so that a simulator
+//! can run all of it.
 
 pub mod broker;
 mod channel;
 mod clock;
 mod config;
 #[cfg(feature = "contract")]
+#[expect(clippy::disallowed_methods, reason = "its tests wait for brokers, in real time")]
 pub mod contract;
 mod coordinator;
 mod error;
 mod globals;
+pub mod host;
+mod mailbox;
 pub mod membership;
 mod output;
 mod pace;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::host;
+
 /// Lets one pass per interval: a line of the log that would otherwise come with every try.
 #[derive(Debug)]
 pub(crate) struct Throttle {
@@ -16,9 +18,9 @@ impl Throttle {
 
     /// Whether the interval has passed since this last said so.
     pub(crate) fn is_due(&mut self) -> bool {
-        let due = self.last.is_none_or(|last| last.elapsed() >= self.interval);
+        let due = self.last.is_none_or(|last| host::since(last) >= self.interval);
         if due {
-            self.last = Some(Instant::now());
+            self.last = Some(host::now());
         }
         due
     }

@@ -12,6 +12,7 @@ use nowfold_core::topology::{StartPolicy, SubTopology, Topology};
 
 use super::broker::{Broker, BrokerError, PartitionReader, Waker};
 use super::error::RuntimeError;
+use super::host;
 use super::source::{BLOCKED_BACKOFF, Source};
 use super::status::{TaskPhase, TaskStatus};
 use super::topics::Topics;
@@ -132,7 +133,7 @@ impl Runner {
     }
 
     fn process(&mut self, now: Timestamp, batch: usize) -> Result<usize, RuntimeError> {
-        if self.blocked_until.is_some_and(|until| Instant::now() < until) {
+        if self.blocked_until.is_some_and(|until| host::now() < until) {
             return Ok(0);
         }
         self.blocked_until = None;
@@ -140,7 +141,7 @@ impl Runner {
             Processed::Records(n) => Ok(n),
             Processed::Blocked { taken, cause } => {
                 tracing::warn!(task = %self.task.id(), cause, "a record waits");
-                self.blocked_until = Some(Instant::now() + BLOCKED_BACKOFF);
+                self.blocked_until = Some(host::now() + BLOCKED_BACKOFF);
                 Ok(taken)
             }
         }

@@ -12,6 +12,7 @@ use nowfold_core::topology::{SourceTopic, StartPolicy};
 
 use super::broker::{Broker, BrokerError, PartitionReader, Waker, Watermarks, append_time};
 use super::error::RuntimeError;
+use super::host;
 
 /// A source partition being read.
 #[derive(Debug)]
@@ -152,7 +153,7 @@ fn bounds(
         if position <= log.high {
             return Ok(log);
         }
-        std::thread::sleep(BETWEEN_LOOKS);
+        host::sleep(BETWEEN_LOOKS);
         log = broker.watermarks(partition)?;
     }
     if position <= log.high {

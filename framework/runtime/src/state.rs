@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::host;
+
+/// How often a simulated thread that waits for a state looks at it.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// What an application is doing.
 ///
 /// ```text
@@ -118,6 +123,13 @@ impl StateCell {
 
     /// Waits until `reached` holds, at most `timeout`, and returns the state then.
     pub fn wait(&self, timeout: Duration, mut reached: impl FnMut(&AppState) -> bool) -> AppState {
+        if let Some(scheduler) = host::scheduler() {
+            let until = scheduler.now().checked_add(timeout);
+            while !reached(&self.get()) && until.is_none_or(|until| scheduler.now() < until) {
+                host::sleep(LOOK);
+            }
+            return self.get();
+        }
         let mut state = self.state.lock();
         self.changed.wait_while_for(&mut state, |state| !reached(state), timeout);
         state.clone()

@@ -5,8 +5,6 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nowfold_core::names::TopicName;
@@ -23,6 +21,8 @@ use super::config::{Guarantee, RuntimeConfig};
 use super::coordinator::{Coordinator, WorkerHandle};
 use super::error::RuntimeError;
 use super::globals::Globals;
+use super::host;
+use super::mailbox::{self, Sender};
 use super::output::Outbox;
 use super::pace::{Backoff, Throttle};
 use super::runner::Surroundings;
@@ -91,7 +91,7 @@ pub struct Streams {
     tasks: Arc<TaskTable>,
     stop: Sender<(Instant, Sender<CloseReport>)>,
     globals_stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<host::Thread>,
     started: Instant,
 }
 
@@ -103,7 +103,7 @@ impl Streams {
     /// [`RuntimeError`] when the broker is not reached within the connect timeout, a topic is missing or has a setting
     /// that would lose state, or a serde cannot be set up.
     pub fn start(topology: Topology, platform: Platform, config: RuntimeConfig) -> Result<Self, RuntimeError> {
-        let (state, started) = (Arc::new(StateCell::default()), Instant::now());
+        let (state, started) = (Arc::new(StateCell::default()), host::now());
         state.set(AppState::Connecting);
         let Platform { broker, clock, serdes } = platform;
         configure(&topology, &serdes, config.stall_timeout)?;
@@ -119,14 +119,14 @@ impl Streams {
         let membership = broker.join(topology.app(), &subscribed)?;
         state.set(AppState::Rebalancing);
 
-        let (report, reports) = mpsc::channel();
+        let (report, reports) = mailbox::channel();
         let process = config.process_id.clone().unwrap_or_else(random_name);
         let workers = (0..config.n_workers.max(1)).map(|i| {
             let channel = channel_of(&broker, &config, &format!("{}-{process}-{i}", topology.app()))?;
             spawn_worker(i, &around, &config, &clock, Outbox::new(channel, topology.clone()), report.clone())
         });
         let workers = workers.collect::<Result<Vec<_>, RuntimeError>>()?;
-        let (stop, stopped) = mpsc::channel();
+        let (stop, stopped) = mailbox::channel();
         let tasks = Arc::new(TaskTable::default());
         let (owners, dropped, epoch) = (BTreeMap::new(), BTreeMap::new(), 0);
         let (release_at, assigned, stopping, handovers) = (None, false, None, 0);
@@ -173,14 +173,14 @@ impl Streams {
     /// # Errors
     /// [`RuntimeError::Stopped`] when it failed, [`RuntimeError::NotRunning`] when it takes longer.
     pub fn await_running(&self, timeout: Duration) -> Result<(), RuntimeError> {
-        let started = Instant::now();
+        let started = host::now();
         let timeout = timeout.min(Duration::from_secs(u64::from(u32::MAX)));
         match self.state.wait(timeout, |state| *state == AppState::Running || state.is_final()) {
             AppState::Running => Ok(()),
             AppState::Failed { reason } => Err(RuntimeError::Stopped { reason }),
             state if state.is_final() => Err(RuntimeError::Stopped { reason: state.to_string() }),
             state => {
-                Err(RuntimeError::NotRunning { waited_ms: started.elapsed().as_millis(), state: state.to_string() })
+                Err(RuntimeError::NotRunning { waited_ms: host::since(started).as_millis(), state: state.to_string() })
             }
         }
     }
@@ -222,7 +222,7 @@ impl Streams {
 
     /// Time since the start.
     pub fn uptime(&self) -> Duration {
-        self.started.elapsed()
+        host::since(self.started)
     }
 
     /// Processes what is buffered, stores and commits it, leaves the group, and returns how long each step took. Waits
@@ -241,7 +241,7 @@ impl Streams {
 
     fn stop(&mut self) -> Result<CloseReport, RuntimeError> {
         self.globals_stop.store(true, Ordering::Relaxed);
-        let (asked_at, (reply, answer)) = (Instant::now(), mpsc::channel());
+        let (asked_at, (reply, answer)) = (host::now(), mailbox::channel());
         let deadline = asked_at + self.config.close_timeout;
         let mut report = Ok(CloseReport::default());
         if self.stop.send((deadline, reply)).is_ok()
@@ -251,9 +251,9 @@ impl Streams {
         }
         for thread in self.threads.drain(..) {
             if ends(&thread, deadline + ENDING) {
-                let _ = thread.join();
+                thread.join();
             } else {
-                report = Err(RuntimeError::NotClosed { waited_ms: asked_at.elapsed().as_millis() });
+                report = Err(RuntimeError::NotClosed { waited_ms: host::since(asked_at).as_millis() });
             }
         }
         report.inspect_err(|error| tracing::warn!(%error, "close"))
@@ -261,9 +261,9 @@ impl Streams {
 }
 
 /// Waits until the thread has ended, at most until `deadline`.
-fn ends(thread: &JoinHandle<()>, deadline: Instant) -> bool {
-    while !thread.is_finished() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
+fn ends(thread: &host::Thread, deadline: Instant) -> bool {
+    while !thread.is_finished() && host::now() < deadline {
+        host::sleep(Duration::from_millis(1));
     }
     thread.is_finished()
 }
@@ -284,16 +284,16 @@ impl fmt::Debug for Streams {
 
 /// Sets up the serdes, asking a registry that does not answer again until `stall` is over.
 fn configure(topology: &Topology, serdes: &SerdeEnv, stall: Duration) -> Result<(), RuntimeError> {
-    let (started, mut said) = (Instant::now(), Throttle::new(Duration::from_secs(5)));
+    let (started, mut said) = (host::now(), Throttle::new(Duration::from_secs(5)));
     let mut again = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     while let Err(error) = topology.configure(serdes) {
-        if !error.is_retriable() || started.elapsed() >= stall {
+        if !error.is_retriable() || host::since(started) >= stall {
             return Err(error.into());
         }
         if said.is_due() {
             tracing::warn!(%error, "waiting to set up serdes");
         }
-        std::thread::sleep(again.next().min(stall.saturating_sub(started.elapsed())));
+        host::sleep(again.next().min(stall.saturating_sub(host::since(started))));
     }
     Ok(())
 }
@@ -349,7 +349,7 @@ fn spawn_worker(
     outbox: Outbox,
     reports: Sender<super::worker::Report>,
 ) -> Result<WorkerHandle, RuntimeError> {
-    let (commands, inbox) = mpsc::channel();
+    let (commands, inbox) = mailbox::channel();
     let signal = Arc::new(Signal::default());
     let worker = Worker {
         around: around.clone(),
@@ -363,7 +363,7 @@ fn spawn_worker(
         frozen: Vec::new(),
         unopened: Vec::new(),
         epoch: 0,
-        last_commit: Instant::now(),
+        last_commit: host::now(),
         last_recommit: None,
         retry_at: None,
         unknown_since: BTreeMap::new(),
@@ -376,7 +376,7 @@ fn spawn_globals(
     globals: Globals,
     stop: Arc<AtomicBool>,
     reports: Sender<super::worker::Report>,
-) -> Result<JoinHandle<()>, RuntimeError> {
+) -> Result<host::Thread, RuntimeError> {
     spawn("nowfold-globals", move || {
         if let Err(error) = caught("the thread of the global tables", || globals.follow(&stop)) {
             let _ = reports.send(super::worker::Report::GlobalsFailed(error));
@@ -384,7 +384,7 @@ fn spawn_globals(
     })
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, RuntimeError> {
-    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(body);
-    spawned.map_err(|error| RuntimeError::Stopped { reason: format!("thread {name:?} could not be started: {error}") })
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<host::Thread, RuntimeError> {
+    host::spawn(name, body)
+        .map_err(|error| RuntimeError::Stopped { reason: format!("thread {name:?} could not be started: {error}") })
 }

@@ -1,7 +1,7 @@
 //! Topics at the start: which exist, which are created, and whether their settings would lose state.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nowfold_core::names::TopicName;
 use nowfold_core::topology::{PartitionCount, TopicBlueprint, TopicRequirement, Topology};
@@ -9,6 +9,7 @@ use nowfold_core::topology::{PartitionCount, TopicBlueprint, TopicRequirement, T
 use super::broker::{Broker, BrokerError, TopicInfo, TopicSpec};
 use super::config::RuntimeConfig;
 use super::error::RuntimeError;
+use super::host;
 
 /// The topics of a topology as the broker has them.
 #[derive(Clone, Debug, Default)]
@@ -67,13 +68,13 @@ pub fn prepare_topic(
 
 /// Asks for the topics until the broker answers.
 fn connect(broker: &dyn Broker, names: &[TopicName], timeout: Duration) -> Result<Vec<Option<TopicInfo>>, BrokerError> {
-    let started = Instant::now();
+    let started = host::now();
     loop {
-        let left = timeout.saturating_sub(started.elapsed());
+        let left = timeout.saturating_sub(host::since(started));
         match broker.topics(names, left.min(Duration::from_secs(5)).max(Duration::from_millis(100))) {
             Err(error) if error.is_retriable() && !left.is_zero() => {
                 tracing::warn!(%error, seconds_left = left.as_secs(), "waiting for {}", broker.describe());
-                std::thread::sleep(left.min(Duration::from_millis(500)));
+                host::sleep(left.min(Duration::from_millis(500)));
             }
             answer => return answer,
         }

@@ -5,7 +5,6 @@
 //! committed is aborted whole. Then every task that was part of it is closed and opened anew: its stores are rebuilt from
 //! what is committed, since their memory already holds what is not.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use nowfold_core::task::TaskId;
@@ -13,6 +12,8 @@ use nowfold_core::task::TaskId;
 use super::broker::BrokerError;
 use super::config::Guarantee;
 use super::error::RuntimeError;
+use super::host;
+use super::mailbox::{Sender, channel};
 use super::membership::{Generation, OffsetCommit};
 use super::runner::Runner;
 use super::worker::{Grant, RETRY, Report, StopTimes, Worker, to_commit};
@@ -32,7 +33,7 @@ pub(crate) enum Outcome {
 struct Granted {
     generation: Generation,
     /// Dropping it tells the coordinator that the transaction is over.
-    _held: SyncSender<()>,
+    _held: Sender<()>,
 }
 
 impl Worker {
@@ -42,7 +43,7 @@ impl Worker {
 
     /// Commits the open transaction, or what moved without one, within about `timeout`.
     pub(crate) fn commit_transaction(&mut self, timeout: Duration) -> Result<Outcome, RuntimeError> {
-        let (started, deadline) = (Instant::now(), Instant::now() + timeout);
+        let (started, deadline) = (host::now(), host::now() + timeout);
         self.last_commit = started;
         let is_open = self.outbox.transactor().is_some_and(|transactor| transactor.is_open());
         let all = self.is_recommit_due();
@@ -53,9 +54,9 @@ impl Worker {
         if !self.outbox.flush(timeout)? {
             return self.abort_if_spoiled(self.config.handover_timeout.min(timeout));
         }
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+        let left = deadline.saturating_duration_since(host::now()).max(Duration::from_millis(100));
         let committed = self.commit_granted(&offsets, left);
-        metrics::histogram!("nowfold_commit_seconds").record(started.elapsed().as_secs_f64());
+        metrics::histogram!("nowfold_commit_seconds").record(host::since(started).as_secs_f64());
         match committed {
             Ok(()) => {
                 self.outbox.committed();
@@ -78,7 +79,7 @@ impl Worker {
 
     /// Asks the coordinator for the present generation.
     fn grant(&self) -> Result<Granted, BrokerError> {
-        let ((reply, answer), (held, until)) = (sync_channel(1), sync_channel(0));
+        let ((reply, answer), (held, until)) = (channel(), channel());
         let ended = || BrokerError::Fatal { operation: "commit".to_owned(), cause: "the application ends".to_owned() };
         let asked = self.reports.send(Report::Grant(Grant { epoch: self.epoch, reply, until }));
         asked.map_err(|_| ended())?;
@@ -105,13 +106,13 @@ impl Worker {
             self.unopened.push((runner.id(), runner.status()));
             runner.close();
         }
-        self.retry_at = Some(Instant::now() + RETRY);
+        self.retry_at = Some(host::now() + RETRY);
         Ok(())
     }
 
     /// Commits all there is, and takes tasks away that go to another member. What is not committed is dropped.
     pub(crate) fn finish_transaction(&mut self, ids: &[TaskId], deadline: Instant) -> Result<(), RuntimeError> {
-        let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let left = || deadline.saturating_duration_since(host::now()).max(Duration::from_millis(1));
         if self.commit_transaction(left())? == Outcome::Open {
             self.abort("its tasks are handed over", left())?;
         }
@@ -130,7 +131,7 @@ impl Worker {
 
     /// Commits what was drained before the end.
     pub(crate) fn stop_transaction(&mut self, deadline: Instant, mut times: StopTimes) -> Result<(), RuntimeError> {
-        let started = Instant::now();
+        let started = host::now();
         let left = deadline.saturating_duration_since(started).max(Duration::from_millis(100));
         let n_offsets = self.runners.iter().flat_map(Runner::offsets).count();
         let outcome = self.commit_transaction(left)?;
@@ -140,7 +141,7 @@ impl Worker {
         if outcome == Outcome::Open {
             self.outbox.abort(left)?;
         }
-        times.flush = started.elapsed();
+        times.flush = host::since(started);
         let _ = self.reports.send(Report::Stopped(Vec::new(), times));
         Ok(())
     }

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
 use nowfold_core::task::TaskId;
@@ -15,6 +14,8 @@ use nowfold_core::time::Clock;
 use super::broker::BrokerError;
 use super::config::RuntimeConfig;
 use super::error::RuntimeError;
+use super::host;
+use super::mailbox::{self, Receiver, Sender};
 use super::membership::{Generation, OffsetCommit};
 use super::output::Outbox;
 use super::runner::{Runner, Surroundings};
@@ -66,7 +67,7 @@ pub(crate) struct Commit {
     pub(crate) offsets: Vec<OffsetCommit>,
     /// The losses that the worker knew of.
     pub(crate) epoch: u64,
-    pub(crate) reply: SyncSender<Result<(), BrokerError>>,
+    pub(crate) reply: Sender<Result<(), BrokerError>>,
 }
 
 /// A worker is about to commit a transaction: it needs the member's generation, and that nothing is released meanwhile.
@@ -74,7 +75,7 @@ pub(crate) struct Commit {
 pub(crate) struct Grant {
     /// The losses that the worker knew of.
     pub(crate) epoch: u64,
-    pub(crate) reply: SyncSender<Result<Generation, BrokerError>>,
+    pub(crate) reply: Sender<Result<Generation, BrokerError>>,
     /// Ends when the transaction is over.
     pub(crate) until: Receiver<()>,
 }
@@ -149,7 +150,7 @@ impl Worker {
                 }
             }
             let moved = self.step()?;
-            if self.last_commit.elapsed() >= self.config.commit_interval {
+            if host::since(self.last_commit) >= self.config.commit_interval {
                 self.commit()?;
             }
             if moved == 0 {
@@ -198,7 +199,7 @@ impl Worker {
             Err(error) if may_pass(&error, id, &mut self.unknown_since) => {
                 tracing::warn!(%error, task = %id, "the task cannot be opened yet");
                 self.unopened.push((id, status));
-                self.retry_at = Some(Instant::now() + RETRY);
+                self.retry_at = Some(host::now() + RETRY);
             }
             Err(error) => return Err(error),
         }
@@ -207,7 +208,7 @@ impl Worker {
 
     /// Processes one batch of each task; while the broker is away, nothing.
     fn step(&mut self) -> Result<usize, RuntimeError> {
-        if self.retry_at.is_some_and(|at| Instant::now() < at) {
+        if self.retry_at.is_some_and(|at| host::now() < at) {
             return Ok(0);
         }
         self.retry_at = None;
@@ -221,7 +222,7 @@ impl Worker {
         let mut moved = 0;
         for runner in &mut self.runners {
             if !self.outbox.drain()? {
-                self.retry_at = Some(Instant::now() + RETRY);
+                self.retry_at = Some(host::now() + RETRY);
                 break;
             }
             match runner.step(now, self.config.batch) {
@@ -231,7 +232,7 @@ impl Worker {
                 }
                 Err(error) if may_pass(&error, runner.id(), &mut self.unknown_since) => {
                     tracing::warn!(%error, task = %runner.id(), "trying again");
-                    self.retry_at = Some(Instant::now() + RETRY);
+                    self.retry_at = Some(host::now() + RETRY);
                 }
                 Err(error) => return Err(error),
             }
@@ -242,25 +243,25 @@ impl Worker {
 
     /// Whether idle partitions are to be committed, too.
     pub(crate) fn is_recommit_due(&self) -> bool {
-        self.last_recommit.is_none_or(|at| at.elapsed() >= self.config.recommit_interval)
+        self.last_recommit.is_none_or(|at| host::since(at) >= self.config.recommit_interval)
     }
 
     fn commit(&mut self) -> Result<(), RuntimeError> {
         if self.is_exactly_once() {
             return self.commit_transaction(self.config.flush_timeout).map(|_| ());
         }
-        self.last_commit = Instant::now();
+        self.last_commit = host::now();
         let all = self.is_recommit_due();
         let offsets = if all { Runner::positions } else { Runner::offsets };
         let offsets: Vec<_> = self.runners.iter().flat_map(offsets).collect();
         if offsets.is_empty() {
             return Ok(());
         }
-        let started = Instant::now();
+        let started = host::now();
         if !self.outbox.flush(self.config.flush_timeout)? {
             return Ok(());
         }
-        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        let (reply, answer) = mailbox::channel();
         let offsets = offsets.into_iter().map(to_commit).collect();
         if self.reports.send(Report::Commit(Commit { offsets, epoch: self.epoch, reply })).is_err() {
             return Ok(());
@@ -276,7 +277,7 @@ impl Worker {
             Ok(Err(error)) => tracing::warn!(%error, "offsets are not committed; trying again"),
             Err(_) => {}
         }
-        metrics::histogram!("nowfold_commit_seconds").record(started.elapsed().as_secs_f64());
+        metrics::histogram!("nowfold_commit_seconds").record(host::since(started).as_secs_f64());
         Ok(())
     }
 
@@ -294,7 +295,7 @@ impl Worker {
             let _ = self.reports.send(Report::Finished(number, Vec::new()));
             return Ok(());
         }
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(host::now());
         let stored = self.outbox.flush(self.config.flush_timeout.min(left))?;
         let leaving = self.take(ids);
         let offsets = leaving.iter().filter(|_| stored).flat_map(Runner::offsets).map(to_commit).collect();
@@ -305,15 +306,15 @@ impl Worker {
 
     /// Processes what is buffered until the deadline, stores it, and hands back the offsets.
     fn stop(&mut self, deadline: Instant) -> Result<(), RuntimeError> {
-        let started = Instant::now();
+        let started = host::now();
         let now = self.clock.now();
         for runner in &mut self.runners {
-            while Instant::now() < deadline && runner.drain(now, self.config.batch)? > 0 {
+            while host::now() < deadline && runner.drain(now, self.config.batch)? > 0 {
                 self.outbox.put(runner)?;
             }
             self.outbox.put(runner)?;
         }
-        let drained = Instant::now();
+        let drained = host::now();
         if self.is_exactly_once() {
             let times = StopTimes { drain: drained - started, ..StopTimes::default() };
             return self.stop_transaction(deadline, times);
@@ -321,7 +322,7 @@ impl Worker {
         let stored = self.outbox.flush(deadline.saturating_duration_since(drained).max(Duration::from_millis(100)))?;
         let offsets: Vec<_> = self.runners.iter().flat_map(Runner::offsets).map(to_commit).collect();
         let uncommitted = if stored { 0 } else { offsets.len() };
-        let times = StopTimes { drain: drained - started, flush: drained.elapsed(), uncommitted };
+        let times = StopTimes { drain: drained - started, flush: host::since(drained), uncommitted };
         let offsets = if stored { offsets } else { Vec::new() };
         let _ = self.reports.send(Report::Stopped(offsets, times));
         Ok(())
@@ -346,7 +347,7 @@ pub(crate) fn to_commit((partition, offset): (nowfold_core::names::TopicPartitio
 fn may_pass(error: &RuntimeError, id: TaskId, unknown_since: &mut BTreeMap<TaskId, Instant>) -> bool {
     match error {
         RuntimeError::Broker(BrokerError::UnknownTopic { .. }) => {
-            unknown_since.entry(id).or_insert_with(Instant::now).elapsed() < UNKNOWN_WITHIN
+            host::since(*unknown_since.entry(id).or_insert_with(host::now)) < UNKNOWN_WITHIN
         }
         error => error.is_retriable(),
     }
@@ -362,7 +363,7 @@ mod tests {
         let (error, mut since) = (RuntimeError::from(error), BTreeMap::new());
         let [one, other] = [0, 1].map(|partition| TaskId { subtopology: 0, partition });
         assert!(may_pass(&error, one, &mut since));
-        since.extend(Instant::now().checked_sub(UNKNOWN_WITHIN).map(|at| (one, at)));
+        since.extend(host::now().checked_sub(UNKNOWN_WITHIN).map(|at| (one, at)));
         assert!(!may_pass(&error, one, &mut since));
         assert!(may_pass(&error, other, &mut since));
     }
