@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -50,8 +51,22 @@ pub enum Verdict {
     /// Let the record wait at the head of its partition and try it again shortly, until the handler says otherwise. Nothing
     /// that it did stays. Where nothing can wait (rows of global tables, results that the broker refused) it is `Fail`.
     Retry,
+    /// Like `Retry`, after a wait of at least this long (wall clock). Other tasks go on meanwhile, and the group is kept; the
+    /// records behind it in the task wait with it. [`Retries`](crate::retry::Retries) makes a handler that bounds the attempts.
+    RetryAfter(Duration),
     /// Send the original bytes with the cause to the dead-letter topic and go on.
     DeadLetter,
+}
+
+impl Verdict {
+    /// Whether the record comes again, and how long to wait before, if the verdict says.
+    pub(crate) const fn retries(self) -> Option<Option<Duration>> {
+        match self {
+            Self::Retry => Some(None),
+            Self::RetryAfter(wait) => Some(Some(wait)),
+            Self::Fail | Self::Skip | Self::DeadLetter => None,
+        }
+    }
 }
 
 /// A failed record, as a handler sees it.
@@ -67,6 +82,9 @@ pub struct Failure<'a> {
     pub record: &'a LogRecord,
     /// The cause, a sentence.
     pub cause: &'a str,
+    /// How often the record has been tried by this task since it was opened, this time included: 1 at first. Always 1
+    /// where nothing can wait.
+    pub attempt: u32,
 }
 
 /// Decides about failed records of one stage.
@@ -125,6 +143,8 @@ pub mod dead_letter {
     pub const NODE: &str = "nowfold-error-node";
     /// The cause, a sentence.
     pub const CAUSE: &str = "nowfold-error-cause";
+    /// How often the record was tried, in decimal; absent when once.
+    pub const ATTEMPTS: &str = "nowfold-error-attempts";
 }
 
 impl Failure<'_> {
@@ -150,6 +170,9 @@ impl Failure<'_> {
         put(dead_letter::STAGE, self.stage.to_string());
         put(dead_letter::NODE, self.node.to_owned());
         put(dead_letter::CAUSE, self.cause.to_owned());
+        if self.attempt > 1 {
+            put(dead_letter::ATTEMPTS, self.attempt.to_string());
+        }
         headers
     }
 }
@@ -178,7 +201,7 @@ mod tests {
 
     fn check(stage: Stage, handlers: &FailureHandlers) -> Verdict {
         let (source, record) = (TopicPartition::new("t", 0), LogRecord::empty());
-        let failure = Failure { stage, node: "n", source: &source, record: &record, cause: "c" };
+        let failure = Failure { stage, node: "n", source: &source, record: &record, cause: "c", attempt: 1 };
         handlers.decide(&failure, Verdict::Fail)
     }
 

@@ -9,6 +9,7 @@ pub mod partition;
 pub mod processor;
 pub mod query;
 pub mod record;
+pub mod retry;
 pub mod serde;
 pub mod state;
 pub mod task;

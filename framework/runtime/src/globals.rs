@@ -193,8 +193,8 @@ fn apply(topology: &Topology, source: &TopicPartition, record: &LogRecord) -> Re
         return Ok(Some(error));
     }
     let (cause, node) = (error.to_string(), source.topic.as_str());
-    let failure = Failure { stage: Stage::Decode, node, source, record, cause: &cause };
-    if matches!(topology.handlers().decide(&failure, Verdict::Skip), Verdict::Fail | Verdict::Retry) {
+    let failure = Failure { stage: Stage::Decode, node, source, record, cause: &cause, attempt: 1 };
+    if !matches!(topology.handlers().decide(&failure, Verdict::Skip), Verdict::Skip | Verdict::DeadLetter) {
         let (node, source_partition) = (node.to_owned(), source.clone());
         return Err(TaskFailure { stage: Stage::Decode, node, source_partition, offset: record.offset, cause }.into());
     }

@@ -204,6 +204,7 @@ impl Outbox {
             source: &source,
             record: &refused,
             cause: &cause,
+            attempt: 1,
         };
         let letters = self.topology.dead_letter_topic().filter(|topic| **topic != source.topic).cloned();
         match (self.topology.handlers().decide(&failure, default), letters) {

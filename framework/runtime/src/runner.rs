@@ -1,7 +1,7 @@
 //! A task at work on a worker: restore, poll, process, and what queries see of it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nowfold_core::names::{Offset, StoreName, TopicPartition};
 use nowfold_core::query::{Lag, PartitionHandle, ProgressCell, Readiness, StoreHub};
@@ -13,6 +13,7 @@ use nowfold_core::topology::{StartPolicy, SubTopology, Topology};
 use super::broker::{Broker, BrokerError, PartitionReader, Waker};
 use super::error::RuntimeError;
 use super::host;
+use super::pace::Throttle;
 use super::source::{BLOCKED_BACKOFF, Source};
 use super::status::{TaskPhase, TaskStatus};
 use super::topics::Topics;
@@ -40,6 +41,8 @@ pub(crate) struct Runner {
     restore_total: u64,
     /// Whether effects were taken since the last commit.
     has_effects: bool,
+    /// How often it is said that a record waits.
+    said: Throttle,
 }
 
 /// A store's own changelog being read to the end that it had when the task was opened.
@@ -80,8 +83,19 @@ impl Runner {
         let stores = publish(around, part, &task, &sources);
         let restore_total = changelogs.iter().map(|log| u64::try_from(log.until - log.from).unwrap_or(0)).sum();
         let hub = around.hub.clone();
-        let (buffer, blocked_until, has_effects) = (Vec::new(), None, false);
-        Ok(Self { task, status, changelogs, sources, stores, hub, blocked_until, buffer, restore_total, has_effects })
+        Ok(Self {
+            task,
+            status,
+            changelogs,
+            sources,
+            stores,
+            hub,
+            blocked_until: None,
+            buffer: Vec::new(),
+            restore_total,
+            has_effects: false,
+            said: Throttle::new(Duration::from_secs(5)),
+        })
     }
 
     pub(crate) fn id(&self) -> TaskId {
@@ -140,11 +154,21 @@ impl Runner {
         match self.task.process(now, batch)? {
             Processed::Records(n) => Ok(n),
             Processed::Blocked { taken, cause } => {
-                tracing::warn!(task = %self.task.id(), cause, "a record waits");
-                self.blocked_until = Some(host::now() + BLOCKED_BACKOFF);
+                if self.said.is_due() {
+                    tracing::warn!(task = %self.task.id(), cause, "a record waits");
+                }
+                self.blocked_until = Some(host::now() + self.wait_from(now));
                 Ok(taken)
             }
         }
+    }
+
+    /// How long to leave a blocked task alone: until the time that a handler named, and at most as long as others wait, so
+    /// that its punctuations go on.
+    fn wait_from(&self, now: Timestamp) -> Duration {
+        let named = self.task.waits_until().map(|until| until.millis_since(now).max(1));
+        let named = named.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+        named.map_or(BLOCKED_BACKOFF, |named| named.min(BLOCKED_BACKOFF))
     }
 
     /// Processes one batch of what is buffered, without reading more.

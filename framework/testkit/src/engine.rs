@@ -237,8 +237,8 @@ impl Engine {
         error: &SerdeError,
     ) -> Result<(), TaskFailure> {
         let cause = error.to_string();
-        let failure = Failure { stage: Stage::Decode, node: table, source: at, record, cause: &cause };
-        if matches!(self.topology.handlers().decide(&failure, Verdict::Skip), Verdict::Fail | Verdict::Retry) {
+        let failure = Failure { stage: Stage::Decode, node: table, source: at, record, cause: &cause, attempt: 1 };
+        if !matches!(self.topology.handlers().decide(&failure, Verdict::Skip), Verdict::Skip | Verdict::DeadLetter) {
             let (node, source_partition) = (table.to_owned(), at.clone());
             return Err(TaskFailure { stage: Stage::Decode, node, source_partition, offset: record.offset, cause });
         }

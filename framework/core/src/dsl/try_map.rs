@@ -19,7 +19,8 @@ pub struct Failed<V> {
 
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// Turns each value into another; where `map` fails, the value goes to the second stream with the error's text. No
-    /// handler is asked, since the failure is an ordinary result. The nodes are `{name}`, `{name}-ok` and `{name}-failed`.
+    /// handler is asked, since the failure is an ordinary result: send it where you like, or to the dead-letter topic with
+    /// [`to_dead_letters`](KStream::to_dead_letters). The nodes are `{name}`, `{name}-ok` and `{name}-failed`.
     ///
     /// ```
     /// # use nowfold_core::{dsl::StreamsBuilder, serde::Plain};

@@ -28,6 +28,8 @@ pub enum Tally {
     Dropped,
     /// The record went on without one of its attributes.
     AttributeRejected,
+    /// The record waits and is tried again.
+    Retried,
     /// A store took the record in, or undid something because of it.
     Applied,
 }
@@ -38,6 +40,7 @@ impl Tally {
         match self {
             Self::Dropped => "nowfold_records_dropped_total",
             Self::AttributeRejected => "nowfold_attributes_rejected_total",
+            Self::Retried => "nowfold_records_retried_total",
             Self::Applied => "nowfold_actions_applied_total",
         }
     }

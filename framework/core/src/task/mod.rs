@@ -17,6 +17,7 @@ pub(crate) mod pending;
 pub(crate) mod punctuation;
 mod queue;
 pub(crate) mod shared;
+mod waits;
 pub(crate) mod wiring;
 
 use std::fmt;
@@ -242,7 +243,7 @@ impl Task {
         }
         self.is_initialized = true;
         for node in 0..self.nodes.len() {
-            self.call(node, Timestamp::MIN, |node, cx| node.init(cx))?;
+            self.call(node, Timestamp::MIN, 1, |node, cx| node.init(cx))?;
         }
         Ok(())
     }
@@ -256,29 +257,38 @@ impl Task {
             PunctuationClock::StreamTime => self.shared.stream_time,
             PunctuationClock::WallClock => self.shared.wall_clock,
         };
+        let wall_clock = self.shared.wall_clock;
         while let Some((node, schedule)) = self.shared.schedules.due(clock, now) {
             let due = Punctuation { schedule, time: now };
-            if let Some(cause) = self.call(node, now, |node, cx| node.punctuate(cx, due))? {
-                return Ok(Some(cause));
+            let waits = self.shared.schedules.waits(schedule).map(|waits| (waits.holds(wall_clock), waits.attempt()));
+            let (held, attempt) = waits.unwrap_or((None, 1));
+            if held.is_some() {
+                return Ok(held);
+            }
+            if let Some(stop) = self.call(node, now, attempt, |node, cx| node.punctuate(cx, due))? {
+                let waits = self.shared.schedules.waits(schedule).into_iter();
+                waits.for_each(|waits| waits.failed(wall_clock, stop.wait, &stop.cause));
+                return Ok(Some(stop.cause));
             }
             self.shared.schedules.advance(schedule, now);
         }
         Ok(None)
     }
 
-    /// Runs a node without a record; `time` is that of its writes. A cause is returned when it must wait.
+    /// Runs a node without a record; `time` is that of its writes. A stop is returned when it must wait.
     fn call(
         &mut self,
         node: usize,
         time: Timestamp,
+        attempt: u32,
         run: impl FnOnce(&mut dyn Node, &mut NodeContext<'_>) -> Result<(), ProcessError>,
-    ) -> Result<Option<String>, TaskFailure> {
+    ) -> Result<Option<Stop>, TaskFailure> {
         let source = self.queues.first().map_or_else(|| TopicPartition::new("", 0), |queue| queue.partition.clone());
-        self.shared.begin(&source, LogRecord { timestamp: time, ..LogRecord::empty() }, false);
+        self.shared.begin(&source, LogRecord { timestamp: time, ..LogRecord::empty() }, false, attempt);
         self.run_node(node, run);
         match self.shared.settle() {
             None => Ok(None),
-            Some(Stop { retriable: true, cause, .. }) => Ok(Some(cause)),
+            Some(stop) if stop.retriable => Ok(Some(stop)),
             Some(stop) => Err(stop.into_failure(source, -1)),
         }
     }
@@ -320,6 +330,12 @@ impl Task {
         self.queues.iter().all(SourceQueue::is_restored)
     }
 
+    /// When a record that a handler made wait may be tried again; calls of [`process`](Self::process) before are in vain.
+    pub fn waits_until(&self) -> Option<Timestamp> {
+        let heads = self.queues.iter().filter_map(|queue| queue.waits.until());
+        heads.chain(self.shared.schedules.waits_until()).min()
+    }
+
     /// The largest timestamp that was read.
     pub fn stream_time(&self) -> Timestamp {
         self.shared.stream_time
@@ -350,9 +366,12 @@ impl Task {
     /// Processes the head of one queue; a cause is returned when it must wait.
     fn process_one(&mut self, index: usize) -> Result<Option<String>, TaskFailure> {
         let Some(queue) = self.queues.get_mut(index) else { return Ok(None) };
+        if let Some(cause) = queue.waits.holds(self.shared.wall_clock) {
+            return Ok(Some(cause));
+        }
         let Some(record) = queue.records.pop_front() else { return Ok(None) };
         let offset = record.offset;
-        self.shared.begin(&queue.partition, record, queue.is_silent(offset));
+        self.shared.begin(&queue.partition, record, queue.is_silent(offset), queue.waits.attempt());
         let node = queue.node;
         self.run(node);
         match self.shared.settle() {
@@ -360,9 +379,9 @@ impl Task {
                 self.advance(index, offset);
                 Ok(None)
             }
-            Some(Stop { retriable: true, cause, .. }) => {
-                self.put_back(index);
-                Ok(Some(cause))
+            Some(stop) if stop.retriable => {
+                self.put_back(index, &stop);
+                Ok(Some(stop.cause))
             }
             Some(stop) => Err(stop.into_failure(self.shared.source_record().0.clone(), offset)),
         }
@@ -373,6 +392,7 @@ impl Task {
         if let Some(queue) = self.queues.get_mut(index) {
             queue.next_offset = Some(offset + 1);
             (queue.turn, queue.dirty) = (turn, true);
+            queue.waits.over();
         }
     }
 
@@ -381,11 +401,12 @@ impl Task {
         self.turns
     }
 
-    fn put_back(&mut self, index: usize) {
+    fn put_back(&mut self, index: usize, stop: &Stop) {
         let (_, record) = self.shared.source_record();
         let record = record.clone();
         if let Some(queue) = self.queues.get_mut(index) {
             queue.records.push_front(record);
+            queue.waits.failed(self.shared.wall_clock, stop.wait, &stop.cause);
         }
     }
 

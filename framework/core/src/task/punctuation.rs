@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::waits::Waits;
 use crate::time::{Timestamp, millis};
 
 /// Which clock a schedule follows.
@@ -33,6 +34,7 @@ struct Entry {
     interval: i64,
     /// When it is due next; `None` once it is cancelled.
     next: Option<i64>,
+    waits: Waits,
 }
 
 /// The schedules of a task.
@@ -47,7 +49,7 @@ impl Schedules {
             PunctuationClock::StreamTime => 0,
             PunctuationClock::WallClock => now.as_millis().saturating_add(interval),
         };
-        self.0.push(Entry { node, clock, interval, next: Some(next) });
+        self.0.push(Entry { node, clock, interval, next: Some(next), waits: Waits::default() });
         Schedule(self.0.len() - 1)
     }
 
@@ -65,9 +67,20 @@ impl Schedules {
         Some((self.0.get(i)?.node, Schedule(i)))
     }
 
+    /// Whether a schedule that is due waits to be tried again.
+    pub(super) fn waits(&mut self, schedule: Schedule) -> Option<&mut Waits> {
+        self.0.get_mut(schedule.0).map(|entry| &mut entry.waits)
+    }
+
+    /// When the first schedule that waits may be tried again.
+    pub(super) fn waits_until(&self) -> Option<Timestamp> {
+        self.0.iter().filter_map(|entry| entry.waits.until()).min()
+    }
+
     /// Moves a schedule on to the first step of its interval after `now`: a gap is caught up with one call.
     pub(super) fn advance(&mut self, schedule: Schedule, now: Timestamp) {
         let Some(entry) = self.0.get_mut(schedule.0) else { return };
+        entry.waits.over();
         let Some(next) = entry.next else { return };
         let steps = (now.as_millis().saturating_sub(next) / entry.interval).saturating_add(1);
         entry.next = Some(next.saturating_add(steps.saturating_mul(entry.interval)));

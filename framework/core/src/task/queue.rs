@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::waits::Waits;
 use crate::names::{Offset, TopicPartition};
 use crate::record::{LogRecord, TimestampType};
 use crate::time::Timestamp;
@@ -26,6 +27,8 @@ pub(super) struct SourceQueue {
     pub(super) turn: u64,
     /// Whether `next_offset` moved since the last commit.
     pub(super) dirty: bool,
+    /// Whether the first record waits to be tried again.
+    pub(super) waits: Waits,
 }
 
 impl SourceQueue {
@@ -41,6 +44,7 @@ impl SourceQueue {
             silent_until: None,
             turn: 0,
             dirty: false,
+            waits: Waits::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! State of a task that all its nodes share: stores, effects, the present record, and what stops it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::current::Current;
 use super::effects::{Effects, Mark, Tally};
@@ -61,6 +62,8 @@ pub(crate) struct Shared {
     /// What the present record is counted under.
     counts: Vec<(Tally, &'static str, u64)>,
     stop: Option<Stop>,
+    /// How often the present record has been tried, this time included.
+    attempt: u32,
 }
 
 /// Why the present record is not passed over. It is kept apart from the error that travels up through the processors,
@@ -71,6 +74,8 @@ pub(super) struct Stop {
     pub(super) cause: String,
     /// The record waits and is tried again.
     pub(super) retriable: bool,
+    /// How long it waits at least, where a handler said so.
+    pub(super) wait: Option<Duration>,
 }
 
 impl Stop {
@@ -94,12 +99,13 @@ impl Shared {
             before: Mark::default(),
             counts: Vec::new(),
             stop: None,
+            attempt: 1,
         }
     }
 
-    /// Makes `record` the present one.
-    pub(super) fn begin(&mut self, source: &TopicPartition, record: LogRecord, replaying: bool) {
-        self.replaying = replaying;
+    /// Makes `record` the present one, tried for the time that `attempt` says.
+    pub(super) fn begin(&mut self, source: &TopicPartition, record: LogRecord, replaying: bool, attempt: u32) {
+        (self.replaying, self.attempt) = (replaying, attempt);
         self.before = self.effects.mark();
         self.current.begin(source, record);
     }
@@ -121,6 +127,9 @@ impl Shared {
             self.counts.clear();
         }
         self.counts.drain(..).for_each(|(tally, reason, n)| self.effects.count(tally, reason, n));
+        if stop.as_ref().is_some_and(|stop| stop.retriable) {
+            self.effects.count(Tally::Retried, "retried", 1);
+        }
         stop
     }
 
@@ -132,6 +141,7 @@ impl Shared {
                 stage: Stage::Process,
                 cause: error.to_string(),
                 retriable: false,
+                wait: None,
             })?;
         }
         Ok(())
@@ -181,10 +191,11 @@ impl Shared {
         match self.verdict(node, &error) {
             Verdict::Skip => self.count("skipped"),
             Verdict::DeadLetter => self.dead_letter(&node.name, error.stage, &error.cause),
-            verdict @ (Verdict::Fail | Verdict::Retry) => {
+            verdict @ (Verdict::Fail | Verdict::Retry | Verdict::RetryAfter(_)) => {
                 let (stage, cause) = (error.stage, error.cause.clone());
-                let retriable = error.retriable || verdict == Verdict::Retry;
-                self.stop = Some(Stop { node: node.name.clone(), stage, cause, retriable });
+                let retries = verdict.retries();
+                let (retriable, wait) = (error.retriable || retries.is_some(), retries.flatten());
+                self.stop = Some(Stop { node: node.name.clone(), stage, cause, retriable, wait });
                 return Err(error);
             }
         }
@@ -210,6 +221,6 @@ impl Shared {
 
     fn failure<'a>(&'a self, node: &'a str, stage: Stage, cause: &'a str) -> Failure<'a> {
         let (source, record) = self.source_record();
-        Failure { stage, node, source, record, cause }
+        Failure { stage, node, source, record, cause, attempt: self.attempt }
     }
 }

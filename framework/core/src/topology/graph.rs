@@ -52,6 +52,8 @@ pub(crate) struct GraphBuilder {
     pub(crate) faults: Vec<TopologyFault>,
     pub(crate) handlers: FailureHandlers,
     pub(crate) dead_letter_topic: Option<TopicName>,
+    /// Whether an operator writes dead letters whatever the handlers say.
+    pub(crate) writes_dead_letters: bool,
 }
 
 impl GraphBuilder {
@@ -67,6 +69,7 @@ impl GraphBuilder {
             faults: Vec::new(),
             handlers: FailureHandlers::default(),
             dead_letter_topic: None,
+            writes_dead_letters: false,
         };
         graph.check_name("application", app);
         graph
@@ -318,7 +321,8 @@ impl GraphBuilder {
     }
 
     fn require_dead_letters(&mut self) {
-        let wanted = !self.handlers.is_empty() || self.nodes.iter().any(|node| node.dead_letters_by_default);
+        let lenient = self.nodes.iter().any(|node| node.dead_letters_by_default);
+        let wanted = !self.handlers.is_empty() || lenient || self.writes_dead_letters;
         if self.dead_letter_topic.is_none() && wanted {
             self.dead_letter_topic = Some(TopicName::from(format!("{}-dead-letters", self.app)));
         }

@@ -11,4 +11,5 @@ mod joins;
 mod operators;
 mod order;
 mod restore;
+mod retries;
 mod support;
