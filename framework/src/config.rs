@@ -107,7 +107,23 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] when a variable cannot be read, naming it.
     pub fn from_env() -> Result<Self, Error> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self::from_variables(|name| std::env::var(name).ok())
+    }
+
+    /// Reads the variables of [`from_env`](Self::from_env) from somewhere else, such as a file of settings.
+    ///
+    /// ```
+    /// # use nowfold::Config;
+    /// let config = Config::from_variables(|name| (name == "NOWFOLD_HTTP").then(|| "127.0.0.1:7070".to_owned()))?;
+    /// # let _ = config;
+    /// assert!(Config::from_variables(|name| (name == "NOWFOLD_HTTP").then(|| "here".to_owned())).is_err());
+    /// # Ok::<(), nowfold::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Config`] when a variable cannot be read, naming it.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut config = variable("NOWFOLD_BOOTSTRAP").map_or_else(Self::embedded, Self::kafka);
         config.registry = variable("NOWFOLD_REGISTRY");
         match (variable("NOWFOLD_DATA_DIR"), &config.place) {

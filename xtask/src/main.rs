@@ -9,6 +9,7 @@ mod conformance;
 mod demo;
 mod differential;
 mod duckdb;
+mod fuzz;
 mod java;
 mod maven;
 mod mutants;
@@ -50,6 +51,8 @@ enum Command {
     Differential(differential::Differential),
     /// Plant bugs one at a time and require that the tests notice each.
     Mutants(mutants::Mutants),
+    /// Feed invented bytes to everything that is read from outside.
+    Fuzz(fuzz::Fuzz),
     /// Have numpy recompute the store's answers on random events.
     Numpy(numpy::Numpy),
     /// Run conformance cases, which Kafka Streams answered, on the test driver.
@@ -79,6 +82,7 @@ fn run(cli: &Cli, started: Instant) -> Result<ExitCode> {
         Command::Ci(ci) => Ok(ci.run(started)),
         Command::Differential(differential) => differential.run().map(|()| ExitCode::SUCCESS),
         Command::Mutants(mutants) => mutants.run(),
+        Command::Fuzz(fuzz) => fuzz.run().map(|()| ExitCode::SUCCESS),
         Command::Numpy(numpy) => numpy.run().map(|()| ExitCode::SUCCESS),
         Command::Conformance(conformance) => conformance.run(),
         Command::Duckdb(duckdb) => duckdb.run().map(|()| ExitCode::SUCCESS),

@@ -117,7 +117,7 @@ impl SlidingWindows {
     /// Windows of records at most `difference` apart.
     ///
     /// ```
-    /// # use nowfold_core::{dsl::StreamsBuilder, serde::{Plain, TimeWindowed}, time::Timestamp, window::SlidingWindows};
+    /// # use nowfold_core::{dsl::StreamsBuilder, serde::Plain, time::Timestamp, window::SlidingWindows};
     /// # use std::time::Duration;
     /// let windows = SlidingWindows::of(Duration::from_millis(10));
     /// let app = StreamsBuilder::new("bursts");
