@@ -21,10 +21,8 @@ impl Topics {
         self.0.get(topic).map_or(0, |info| info.partitions)
     }
 
-    /// The largest count of these topics, once all of them are known.
-    fn largest(&self, topics: &[TopicName]) -> Option<i32> {
-        let known = topics.iter().all(|topic| self.partitions(topic) > 0);
-        topics.iter().map(|topic| self.partitions(topic)).max().filter(|_| known)
+    fn sizes(&self) -> BTreeMap<&TopicName, i32> {
+        self.0.iter().map(|(name, info)| (name, info.partitions)).collect()
     }
 }
 
@@ -38,9 +36,12 @@ pub(crate) fn prepare(
     let found = connect(broker, &names, config.connect_timeout)?;
     let mut topics = Topics(found.into_iter().flatten().map(|info| (info.name.clone(), info)).collect());
     refuse_missing(broker, topology, &topics)?;
-    create_absent(broker, topology, config, &mut topics)?;
+    let planned = plan(topology, config, &topics);
+    check_co_partitions(topology, &topics, &planned)?;
+    for (name, blueprint, partitions) in &planned {
+        create(broker, name, blueprint, *partitions, &mut topics)?;
+    }
     topology.requirements().iter().try_for_each(|requirement| check_rules(requirement, &topics))?;
-    check_co_partitions(topology, &topics)?;
     Ok(topics)
 }
 
@@ -59,7 +60,7 @@ pub fn prepare_topic(
     let found = connect(broker, std::slice::from_ref(&wanted.name), config.connect_timeout)?;
     let mut topics = Topics(found.into_iter().flatten().map(|info| (info.name.clone(), info)).collect());
     if let (0, Some(blueprint)) = (topics.partitions(&wanted.name), &wanted.create) {
-        let partitions = size(blueprint, &topics).unwrap_or(config.default_partitions);
+        let partitions = size(blueprint, &topics.sizes()).unwrap_or(config.default_partitions);
         create(broker, &wanted.name, blueprint, partitions, &mut topics)?;
     }
     check_rules(wanted, &topics)?;
@@ -91,29 +92,34 @@ fn refuse_missing(broker: &dyn Broker, topology: &Topology, topics: &Topics) -> 
     Err(RuntimeError::MissingTopics { topics: missing, broker: broker.describe() })
 }
 
-/// Creates topics in rounds, since one may be sized after another that is created too.
-fn create_absent(
-    broker: &dyn Broker,
-    topology: &Topology,
-    config: &RuntimeConfig,
-    topics: &mut Topics,
-) -> Result<(), RuntimeError> {
+/// A topic to be created.
+type Planned<'t> = (&'t TopicName, &'t TopicBlueprint, i32);
+
+/// The absent topics, in an order in which each is sized after those that it is sized by.
+fn plan<'t>(topology: &'t Topology, config: &RuntimeConfig, topics: &Topics) -> Vec<Planned<'t>> {
     let absent = topology.requirements().iter().filter_map(|wanted| Some((&wanted.name, wanted.create.as_ref()?)));
     let mut absent: Vec<_> = absent.filter(|(name, _)| topics.partitions(name) == 0).collect();
+    let mut sizes = topics.sizes();
+    let mut planned = Vec::new();
     while !absent.is_empty() {
-        let sized = |(_, blueprint): &(&TopicName, &TopicBlueprint)| size(blueprint, topics).is_some();
+        let sized = |(_, blueprint): &(&TopicName, &TopicBlueprint)| size(blueprint, &sizes).is_some();
         let index = absent.iter().position(sized).unwrap_or(0);
         let (name, blueprint) = absent.remove(index);
-        let partitions = size(blueprint, topics).unwrap_or(config.default_partitions);
-        create(broker, name, blueprint, partitions, topics)?;
+        let partitions = size(blueprint, &sizes).unwrap_or(config.default_partitions);
+        sizes.insert(name, partitions);
+        planned.push((name, blueprint, partitions));
     }
-    Ok(())
+    planned
 }
 
-fn size(blueprint: &TopicBlueprint, topics: &Topics) -> Option<i32> {
+fn size(blueprint: &TopicBlueprint, sizes: &BTreeMap<&TopicName, i32>) -> Option<i32> {
     match &blueprint.partitions {
         PartitionCount::Fixed(n) => Some(*n),
-        PartitionCount::LargestOf(upstream) => topics.largest(upstream),
+        // Once all of them are known.
+        PartitionCount::LargestOf(upstream) => {
+            let known: Option<Vec<_>> = upstream.iter().map(|topic| sizes.get(topic).copied()).collect();
+            known?.into_iter().max()
+        }
     }
 }
 
@@ -150,11 +156,15 @@ fn check_rules(requirement: &TopicRequirement, topics: &Topics) -> Result<(), Ru
     Ok(())
 }
 
-fn check_co_partitions(topology: &Topology, topics: &Topics) -> Result<(), RuntimeError> {
+/// Refuses joins of topics with different numbers of partitions, before any is created.
+fn check_co_partitions(topology: &Topology, topics: &Topics, planned: &[Planned<'_>]) -> Result<(), RuntimeError> {
+    let planned: BTreeMap<_, _> = planned.iter().map(|(name, _, partitions)| (*name, *partitions)).collect();
+    let count = |topic: &TopicName| planned.get(topic).map_or_else(|| topics.partitions(topic), |n| *n);
     for join in topology.co_partitions() {
-        let counts: Vec<_> = join.topics.iter().map(|topic| (topic, topics.partitions(topic))).collect();
+        let counts: Vec<_> = join.topics.iter().map(|topic| (topic, count(topic))).collect();
         if counts.windows(2).any(|pair| matches!(pair, [(_, a), (_, b)] if a != b)) {
-            let counts: Vec<_> = counts.iter().map(|(topic, n)| format!("{topic} has {n}")).collect();
+            let verb = |topic: &TopicName| if planned.contains_key(topic) { "would get" } else { "has" };
+            let counts: Vec<_> = counts.iter().map(|(topic, n)| format!("{topic} {} {n}", verb(topic))).collect();
             return Err(RuntimeError::NotCoPartitioned { node: join.node.to_string(), counts: counts.join(", ") });
         }
     }

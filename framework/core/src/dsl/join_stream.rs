@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::KStream;
 use super::codec::Codec;
-use super::join_side::{JoinParts, JoinSide, Match, Waiting};
+use super::join_side::{JoinParts, JoinSide, Match};
+use super::join_waiting::Waiting;
 use super::process::each;
 use crate::names::StoreName;
 use crate::record::Record;
@@ -53,7 +54,8 @@ struct Padded {
 
 impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     /// Joins each left record with every right record of its key within the windows, as they come. Results bear the larger
-    /// timestamp of both. Records with a null key or value are dropped.
+    /// timestamp of both. Records with a null key or value are dropped. A side whose key was changed goes through
+    /// `<application>-<name>-left-repartition` or `<application>-<name>-right-repartition`.
     ///
     /// ```
     /// # use nowfold_core::{dsl::{StreamJoined, StreamsBuilder}, serde::Plain, time::minutes, window::JoinWindows};
@@ -111,11 +113,16 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         padded: Padded,
     ) -> KStream<K, O> {
         let builder = self.builder.clone();
-        check(&self, &right, name, joined.windows);
         let windows = joined.windows;
+        if let Some(cause) = windows.fault() {
+            builder.fault(TopologyFault::InvalidWindow { cause });
+        }
         let [left_rows, right_rows, waiting] = ["left", "right", "waiting"].map(|side| store_name(name, side));
-        let left_codec = self.buffer(&left_rows, windows, joined.left);
-        let right_codec = right.buffer(&right_rows, windows, joined.right);
+        let (left_codec, right_codec) = (Codec::new("", joined.left), Codec::new("", joined.right));
+        let left = self.brought_by(left_rows.as_str(), left_codec.clone(), padded.left);
+        let right = right.brought_by(right_rows.as_str(), right_codec.clone(), padded.right);
+        let left_codec = left.buffer(&left_rows, windows, &left_codec);
+        let right_codec = right.buffer(&right_rows, windows, &right_codec);
         let pads = padded.left || padded.right;
         let waiting = pads.then(|| {
             builder.state_store(StoreSpec::key_value(waiting.clone()));
@@ -134,7 +141,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
             pads: padded.left,
             waiting: waiting.clone(),
         };
-        let left_node = parts.clone().add_to(&builder, &format!("{name}-left"), self.node);
+        let left_node = parts.clone().add_to(&builder, &format!("{name}-left"), left.node);
         let mirrored = JoinParts {
             own: right_rows,
             own_codec: right_codec,
@@ -149,18 +156,18 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         let right_node = mirrored.add_to(&builder, &format!("{name}-right"), right.node);
         let pass = || TypedNode::boxed(each(|cx, record: Record<K, O>| cx.forward(record)));
         let mut graph = builder.0.borrow_mut();
-        graph.co_partition(name, &[self.node, right.node]);
+        graph.co_partition(name, &[left.node, right.node]);
         let node = graph.add(name, NodeKind::Processor, &[left_node, right_node], Arc::new(pass));
         drop(graph);
         KStream::new(builder, node)
     }
 
     /// Adds the store that keeps this side's records.
-    fn buffer(&self, store: &StoreName, windows: JoinWindows, serdes: impl Serdes<K, V> + 'static) -> Codec<K, V> {
+    fn buffer(&self, store: &StoreName, windows: JoinWindows, codec: &Codec<K, V>) -> Codec<K, V> {
         let options = WindowOptions { retention_ms: windows.retention(), duplicates: true, timestamped: false };
         self.builder.state_store(StoreSpec::window(store.clone(), options));
         let mut graph = self.builder.0.borrow_mut();
-        let codec = Codec::new(changelog_topic(&graph.app, store), serdes);
+        let codec = codec.of_topic(changelog_topic(&graph.app, store));
         graph.formats.push(codec.format());
         codec
     }
@@ -170,25 +177,10 @@ fn store_name(join: &str, side: &str) -> StoreName {
     StoreName::from(format!("{join}-{side}"))
 }
 
-fn check<K: 'static, L: 'static, R: 'static>(
-    left: &KStream<K, L>,
-    right: &KStream<K, R>,
-    name: &str,
-    windows: JoinWindows,
-) {
-    if let Some(cause) = windows.fault() {
-        left.builder.fault(TopologyFault::InvalidWindow { cause });
-    }
-    for changed_by in [&left.key_changed_by, &right.key_changed_by].into_iter().flatten() {
-        let (node, changed_by) = (name.to_owned(), changed_by.to_string());
-        left.builder.fault(TopologyFault::KeyChanged { node, changed_by });
-    }
-}
-
 impl<K: Clone + 'static, A: Clone + 'static, B: 'static, O: 'static> JoinParts<K, A, B, O> {
     fn add_to(self, builder: &super::StreamsBuilder, name: &str, input: usize) -> usize {
         let mut stores = vec![self.own.clone(), self.other.clone()];
-        stores.extend(self.waiting.as_ref().map(|waiting| waiting.store().clone()));
+        stores.extend(self.waiting.as_ref().map(|waiting| waiting.store.clone()));
         let make = Arc::new(move || TypedNode::boxed(JoinSide::new(self.clone())));
         let mut graph = builder.0.borrow_mut();
         let node = graph.add(name, NodeKind::Processor, &[input], make);

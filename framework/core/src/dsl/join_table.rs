@@ -4,18 +4,18 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::lookup::Lookup;
-use super::{KStream, KTable};
+use super::{Joined, KStream, KTable};
 use crate::processor::ProcessError;
 use crate::record::Record;
 use crate::task::graph::{Node, NodeContext};
-use crate::topology::TopologyFault;
 use crate::topology::graph::NodeKind;
 
 type Joiner<K, V, T, O> = Arc<dyn Fn(&K, V, Option<T>) -> Option<O> + Send + Sync>;
 
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// Joins each record with the table's row of the same key; records without one are dropped and counted as `join_miss`.
-    /// Only stream records trigger results. The topics of both sides need equal numbers of partitions.
+    /// Only stream records trigger results. The topics of both sides need equal numbers of partitions. A stream whose key was
+    /// changed needs serdes beside the name, for the topic on its way: see [`Joined`].
     ///
     /// ```
     /// # use nowfold_core::{dsl::StreamsBuilder, serde::Plain};
@@ -29,11 +29,12 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     /// ```
     pub fn join_table<T: 'static, O: 'static>(
         self,
-        name: &str,
+        name: impl Into<Joined<K, V>>,
         table: &KTable<K, T>,
         join: impl Fn(&K, V, T) -> O + Send + Sync + 'static,
     ) -> KStream<K, O> {
-        self.lookup(name, table, Arc::new(move |key, value, row: Option<T>| row.map(|row| join(key, value, row))))
+        let join = move |key: &K, value, row: Option<T>| row.map(|row| join(key, value, row));
+        self.lookup(name.into(), table, Arc::new(join), false)
     }
 
     /// Joins each record with the table's row of the same key, or with `None`.
@@ -54,35 +55,33 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     /// ```
     pub fn left_join_table<T: 'static, O: 'static>(
         self,
-        name: &str,
+        name: impl Into<Joined<K, V>>,
         table: &KTable<K, T>,
         join: impl Fn(&K, V, Option<T>) -> O + Send + Sync + 'static,
     ) -> KStream<K, O> {
-        self.lookup(name, table, Arc::new(move |key, value, row| Some(join(key, value, row))))
+        self.lookup(name.into(), table, Arc::new(move |key, value, row| Some(join(key, value, row))), true)
     }
 
     fn lookup<T: 'static, O: 'static>(
         self,
-        name: &str,
+        joined: Joined<K, V>,
         table: &KTable<K, T>,
         join: Joiner<K, V, T, O>,
+        is_left: bool,
     ) -> KStream<K, O> {
-        let mut graph = self.builder.0.borrow_mut();
-        if let Some(changed_by) = &self.key_changed_by {
-            let (node, changed_by) = (name.to_owned(), changed_by.to_string());
-            graph.faults.push(TopologyFault::KeyChanged { node, changed_by });
-        }
-        graph.co_partition(name, &[self.node, table.node]);
+        let (name, stream) = joined.bring(self, is_left);
+        let mut graph = stream.builder.0.borrow_mut();
+        graph.co_partition(&name, &[stream.node, table.node]);
         let rows = table.reads();
         let stores = rows.stores();
         let make = Arc::new(move || {
             let node = JoinNode { rows: rows.clone(), join: join.clone() };
             Box::new(node) as Box<dyn Node>
         });
-        let node = graph.add(name, NodeKind::Processor, &[self.node], make);
+        let node = graph.add(&name, NodeKind::Processor, &[stream.node], make);
         graph.connect(node, &stores);
         drop(graph);
-        KStream { key_changed_by: self.key_changed_by, ..KStream::new(self.builder, node) }
+        KStream { key_changed_by: stream.key_changed_by, ..KStream::new(stream.builder, node) }
     }
 }
 

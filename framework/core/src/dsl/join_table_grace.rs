@@ -25,7 +25,8 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     /// Like [`join_table`](Self::join_table) with a versioned table, but holds each record back until stream time has
     /// passed its own by `grace`, so that rows that come a little late are found. Records leave in the order of their
     /// timestamps; one that is later than the grace is joined at once. The buffer is a store of the join's name, in which
-    /// records are kept with `serdes`. `grace` must not exceed the table's history.
+    /// records are kept with `serdes`. `grace` must not exceed the table's history. A stream whose key was changed goes
+    /// through `<application>-<name>-repartition`.
     ///
     /// ```
     /// # use nowfold_core::{dsl::StreamsBuilder, serde::Plain, time::{hours, minutes}};
@@ -72,31 +73,29 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         join: Joiner<K, V, T, O>,
         is_left: bool,
     ) -> KStream<K, O> {
-        let (store, grace) = (StoreName::from(name), millis(grace));
+        let (store, grace, codec) = (StoreName::from(name), millis(grace), Codec::new("", serdes));
         self.check_grace(name, table, grace);
-        self.builder.state_store(StoreSpec::key_value(store.clone()));
+        let stream = self.brought_by(name, codec.clone(), is_left);
+        stream.builder.state_store(StoreSpec::key_value(store.clone()));
         let rows = table.reads();
         let mut stores = rows.stores();
         stores.push(store.clone());
-        let mut graph = self.builder.0.borrow_mut();
-        let codec = Codec::new(changelog_topic(&graph.app, &store), serdes);
+        let mut graph = stream.builder.0.borrow_mut();
+        let codec = codec.of_topic(changelog_topic(&graph.app, &store));
         graph.formats.push(codec.format());
-        graph.co_partition(name, &[self.node, table.node]);
+        graph.co_partition(name, &[stream.node, table.node]);
         let make = Arc::new(move || {
             let (codec, store, rows, join) = (codec.clone(), store.clone(), rows.clone(), join.clone());
             TypedNode::boxed(BufferedJoin { codec, store, rows, join, grace, is_left })
         });
-        let node = graph.add(name, NodeKind::Processor, &[self.node], make);
+        let node = graph.add(name, NodeKind::Processor, &[stream.node], make);
         graph.connect(node, &stores);
         drop(graph);
-        KStream::new(self.builder, node)
+        KStream::new(stream.builder, node)
     }
 
     fn check_grace<T: 'static>(&self, name: &str, table: &KTable<K, T>, grace: i64) {
         let node = name.to_owned();
-        if let Some(changed_by) = &self.key_changed_by {
-            self.builder.fault(TopologyFault::KeyChanged { node: node.clone(), changed_by: changed_by.to_string() });
-        }
         match table.rows.history() {
             None => self.builder.fault(TopologyFault::NeedsVersionedTable { node }),
             Some(history) if grace > history => {

@@ -34,7 +34,7 @@ pub enum TopologyFault {
     },
     /// A join on a key that was changed since the topic was read.
     #[error(
-        "NF005 {node:?} joins on a key that {changed_by:?} changed, so equal keys may lie in different partitions; write the stream `through` a topic between the two"
+        "NF005 {node:?} joins on a key that {changed_by:?} changed, so equal keys may lie in different partitions; give the join serdes for a topic on the way, as in Joined::with({node:?}, serdes), or write `repartition` between the two"
     )]
     KeyChanged {
         /// The join.
@@ -114,6 +114,16 @@ pub enum TopologyFault {
     NoWindows {
         /// The operator.
         node: String,
+    },
+    /// A join of topics that are created with different numbers of partitions.
+    #[error(
+        "NF132 join {node:?} needs equal numbers of partitions, but {counts}; give the repartitions the same number, or none"
+    )]
+    NotCoPartitioned {
+        /// The join.
+        node: String,
+        /// Each topic that is given a number, with it.
+        counts: String,
     },
     /// An operator's own complaint, such as a feature that does not fit its store.
     #[error("{message}")]

@@ -272,6 +272,7 @@ impl GraphBuilder {
         self.require_dead_letters();
         let subtopologies = subtopology::split(&self.nodes, &self.stores);
         self.check_changelogs(&subtopologies);
+        self.faults.extend(super::sizing::unequal(&self));
         if !self.faults.is_empty() {
             return Err(TopologyError::new(self.faults));
         }

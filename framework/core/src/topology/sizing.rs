@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::TopologyFault;
 use super::graph::{GraphBuilder, NodeKind, changelog_topic};
 use super::requirement::{PartitionCount, TopicRequirement};
 use super::subtopology::SubTopology;
@@ -27,15 +28,44 @@ pub(super) fn size_created_topics(graph: &mut GraphBuilder, parts: &[SubTopology
     }
 }
 
+/// Joins of topics that are to be created with different numbers of partitions, each as a fault.
+pub(super) fn unequal(graph: &GraphBuilder) -> Vec<TopologyFault> {
+    let fixed = |topic: &TopicName| {
+        let requirement = graph.requirements.iter().find(|requirement| requirement.name == *topic)?;
+        match requirement.create.as_ref()?.partitions {
+            PartitionCount::Fixed(n) => Some((topic.clone(), n)),
+            PartitionCount::LargestOf(_) => None,
+        }
+    };
+    let mut faults = Vec::new();
+    for group in &graph.co_partitions {
+        let joined: BTreeSet<_> = group.topics.iter().flat_map(|topic| joined_with(graph, topic)).collect();
+        let counts: Vec<_> = joined.iter().filter_map(fixed).collect();
+        if counts.windows(2).any(|pair| matches!(pair, [(_, a), (_, b)] if a != b)) {
+            let counts: Vec<_> = counts.iter().map(|(topic, n)| format!("{topic} gets {n}")).collect();
+            faults.push(TopologyFault::NotCoPartitioned { node: group.node.to_string(), counts: counts.join(", ") });
+        }
+    }
+    faults
+}
+
 fn is_open(requirement: &TopicRequirement) -> bool {
     let blueprint = requirement.create.as_ref();
     blueprint.is_some_and(|blueprint| blueprint.partitions == PartitionCount::LargestOf(Vec::new()))
 }
 
-/// The topics that need as many partitions as `topic`, itself included.
+/// The topics that need as many partitions as `topic`, itself included: those that a join names together with it, and
+/// those that others name together with these.
 fn joined_with(graph: &GraphBuilder, topic: &TopicName) -> BTreeSet<TopicName> {
-    let groups = graph.co_partitions.iter().filter(|group| group.topics.contains(topic));
-    groups.flat_map(|group| group.topics.iter().cloned()).chain([topic.clone()]).collect()
+    let mut joined = BTreeSet::from([topic.clone()]);
+    let mut known = 0;
+    while known < joined.len() {
+        known = joined.len();
+        let groups = graph.co_partitions.iter().filter(|group| group.topics.iter().any(|topic| joined.contains(topic)));
+        let more: Vec<_> = groups.flat_map(|group| group.topics.iter().cloned()).collect();
+        joined.extend(more);
+    }
+    joined
 }
 
 /// The sources of the sub-topologies that write to `topic`, be it by a sink or as a store's changelog.

@@ -10,6 +10,7 @@ mod faults;
 mod joins;
 mod operators;
 mod order;
+mod rekeyed;
 mod restore;
 mod retries;
 mod support;

@@ -11,5 +11,6 @@ mod groups;
 mod log;
 mod model;
 mod retention;
+mod running;
 mod support;
 mod transactions;

@@ -1,6 +1,6 @@
 //! Joins of streams with tables and with streams.
 
-use nowfold_core::dsl::{ForeignJoined, GlobalTable, KTable, Repartition, StreamJoined};
+use nowfold_core::dsl::{ForeignJoined, GlobalTable, Joined, KTable, StreamJoined};
 use nowfold_core::serde::Plain;
 use nowfold_core::time::millisecs;
 use nowfold_core::window::JoinWindows;
@@ -32,7 +32,6 @@ pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
         "stream-table-join-rekeyed" => {
             let table = plan.table("table", "t");
             let keyed = plan.input("stream").select_key("first", |_, v| first(v));
-            let keyed = keyed.repartition(Repartition::named("rekeyed").keep_null_keys(), text());
             table_join(keyed, &table, plan.word("type") == "left").to("out", text());
         }
         "stream-table-join-aggregate" => {
@@ -90,10 +89,7 @@ fn stream_join(plan: &mut Plan<'_>, name: &str) -> Outcome {
     let (before, after) = (plan.int("before"), plan.int("after"));
     let windows = JoinWindows::of(millisecs(0)).before_ms(before).after_ms(after).grace(plan.ms("grace")?);
     let joined = StreamJoined::within(windows, text(), text()).emit_every(every);
-    let keyed = |topic: &str| {
-        let keep = Repartition::named(format!("{topic}-by-first")).keep_null_keys();
-        plan.input(topic).select_key(&format!("{topic}-first"), |_, v| first(v)).repartition(keep, text())
-    };
+    let keyed = |topic: &str| plan.input(topic).select_key(&format!("{topic}-first"), |_, v| first(v));
     let (kind, left, right) = match name {
         "stream-join-self" => {
             let stream = plan.input("in");
@@ -125,9 +121,10 @@ fn stream_join(plan: &mut Plan<'_>, name: &str) -> Outcome {
 fn table_join(stream: Stream, table: &KTable<Text, String>, left: bool) -> Stream {
     let stream = stream.filter("valued", |_, v| v.is_some());
     if left {
-        stream.left_join_table("join", table, |_, v, row| Some(join(v.as_deref(), row.as_deref())))
+        stream
+            .left_join_table(Joined::with("join", text()), table, |_, v, row| Some(join(v.as_deref(), row.as_deref())))
     } else {
-        stream.join_table("join", table, |_, v, row| Some(join(v.as_deref(), Some(&row))))
+        stream.join_table(Joined::with("join", text()), table, |_, v, row| Some(join(v.as_deref(), Some(&row))))
     }
 }
 

@@ -1,0 +1,91 @@
+//! Small applications of the runtime on the log.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nowfold_core::dsl::{Joined, StreamsBuilder};
+use nowfold_core::names::TopicName;
+use nowfold_core::serde::{Plain, SerdeEnv};
+use nowfold_core::topology::Topology;
+use nowfold_embedded::EmbeddedLog;
+use nowfold_runtime::broker::Broker;
+use nowfold_runtime::{Platform, RuntimeConfig, RuntimeError, Streams};
+
+use crate::support::{WallClock, append, create, partition, record};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn text() -> Plain<String, String> {
+    Plain::new()
+}
+
+fn exists(log: &EmbeddedLog, topic: &str) -> bool {
+    log.topics(&[TopicName::from(topic)], PATIENCE).unwrap().pop().flatten().is_some()
+}
+
+fn start(log: &EmbeddedLog, topology: Topology, config: RuntimeConfig) -> Result<Streams, RuntimeError> {
+    let platform = Platform { broker: Arc::new(log.clone()), clock: Arc::new(WallClock), serdes: SerdeEnv::default() };
+    Streams::start(topology, platform, config)
+}
+
+/// Waits until `found` gives something, bounded.
+#[track_caller]
+fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A rekeyed stream, joined with a table and then with what lies on another topic.
+fn twice_joined() -> Topology {
+    let app = StreamsBuilder::new("app");
+    let (names, more) = (app.table("names", "n", text()), app.table("more", "m", text()));
+    app.stream("in", text())
+        .select_key("rekey", |_, v| v.clone())
+        .join_table(Joined::with("named", text()), &names, |_, v, name| format!("{v} {name}"))
+        .join_table("more-of-it", &more, |_, v, more| format!("{v} {more}"))
+        .to("out", text());
+    app.build().unwrap()
+}
+
+#[test]
+fn a_join_of_topics_that_differ_is_refused_before_any_topic_is_made() {
+    let log = EmbeddedLog::new(Arc::new(WallClock));
+    [("in", 2), ("names", 3), ("more", 4), ("out", 1)]
+        .into_iter()
+        .for_each(|(topic, n)| _ = create(&log, topic, n, &[]));
+    let error = start(&log, twice_joined(), RuntimeConfig::default()).unwrap_err();
+    let message = error.to_string();
+    assert!(matches!(error, RuntimeError::NotCoPartitioned { .. }), "{message}");
+    for part in ["NF132", "app-named-repartition would get 4", "names has 3"] {
+        assert!(message.contains(part), "{part} in {message}");
+    }
+    assert!(!exists(&log, "app-named-repartition"));
+}
+
+#[test]
+fn a_rekeyed_stream_finds_its_rows_in_a_topic_of_their_size() {
+    let log = EmbeddedLog::new(Arc::new(WallClock));
+    [("in", 2), ("names", 3), ("more", 3), ("out", 1)]
+        .into_iter()
+        .for_each(|(topic, n)| _ = create(&log, topic, n, &[]));
+    let _app = start(&log, twice_joined(), RuntimeConfig::default()).unwrap().wait_running().unwrap();
+    for key in ["a", "b", "c", "d", "e"] {
+        append(&log, record("names", key, &format!("{key}1"), 1)).unwrap();
+        append(&log, record("more", key, &format!("{key}2"), 1)).unwrap();
+        append(&log, record("in", "k", key, 1)).unwrap();
+    }
+    let partitions =
+        log.topics(&["app-named-repartition".into()], PATIENCE).unwrap().pop().flatten().unwrap().partitions;
+    assert_eq!(partitions, 3);
+    // Nothing says that a row is there before its visit, but that every visit comes to its partition.
+    eventually("all five went through the topic", || {
+        let ends = (0..3).map(|p| log.watermarks(&partition("app-named-repartition", p)));
+        (ends.map(|marks| marks.unwrap().high).sum::<i64>() == 5).then_some(())
+    });
+}
