@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nowfold_core::serde::{SchemaRegistry, SerdeEnv};
+use nowfold_core::task::TaskIdle;
 use nowfold_embedded::EmbeddedLog;
 use nowfold_runtime::broker::Broker;
 use nowfold_runtime::{Guarantee, RuntimeConfig, SystemClock};
@@ -100,6 +101,7 @@ impl Config {
     /// | `NOWFOLD_DATA_DIR` | where the embedded log keeps its data | nowhere: lost on exit |
     /// | `NOWFOLD_HTTP` | address of the query server, such as `127.0.0.1:7070` | no server |
     /// | `NOWFOLD_GUARANTEE` | `at-least-once` or `exactly-once` | `at-least-once` |
+    /// | `NOWFOLD_MAX_TASK_IDLE_MS` | how long a task waits for sources that are empty: see [`max_task_idle`](Self::max_task_idle) | `0` |
     /// | `NOWFOLD_GROUP_PROTOCOL` | `classic`, or `consumer` (KIP-848) | `classic` |
     /// | `NOWFOLD_INSTANCE_ID` | static membership: this process's name | dynamic membership |
     /// | `NOWFOLD_HTTP_TOKEN` | secret with which clients may erase actors | the server reads only |
@@ -142,6 +144,12 @@ impl Config {
                 let cause = format!("NOWFOLD_GUARANTEE={other:?} is neither \"at-least-once\" nor \"exactly-once\"");
                 return Err(Error::Config { cause });
             }
+        }
+        if let Some(text) = variable("NOWFOLD_MAX_TASK_IDLE_MS") {
+            let idle = text.parse().ok().and_then(TaskIdle::from_millis).ok_or_else(|| Error::Config {
+                cause: format!("NOWFOLD_MAX_TASK_IDLE_MS={text:?} is neither -1 nor a number of milliseconds"),
+            })?;
+            config = config.max_task_idle(idle);
         }
         config = config.group_from(variable("NOWFOLD_GROUP_PROTOCOL"), variable("NOWFOLD_INSTANCE_ID"))?;
         if let Some(text) = variable("NOWFOLD_HTTP") {
@@ -287,6 +295,20 @@ impl Config {
             Guarantee::ExactlyOnce => RuntimeConfig::exactly_once(),
         };
         (self.runtime.guarantee, self.runtime.commit_interval) = (guarantee, of_guarantee.commit_interval);
+        self
+    }
+
+    /// How long a task that reads several topics waits for those that are empty before it goes on with the others
+    /// (`max.task.idle.ms`). By default it waits while the log holds more of them, and no longer. Settings of the workers
+    /// that are given later, with [`runtime`](Self::runtime), replace it.
+    ///
+    /// ```
+    /// use nowfold::prelude::*;
+    ///
+    /// let config = Config::embedded().max_task_idle(TaskIdle::UpTo(seconds(1)));
+    /// ```
+    pub fn max_task_idle(mut self, idle: TaskIdle) -> Self {
+        self.runtime.max_task_idle = idle;
         self
     }
 

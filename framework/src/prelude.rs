@@ -2,13 +2,14 @@
 
 pub use crate::{Config, Error, Producer, Streams};
 pub use nowfold_core::dsl::{
-    Buffer, Emit, ForeignJoined, GlobalTable, KStream, KTable, Materialized, Repartition, StreamJoined, StreamsBuilder,
+    Buffer, Emit, ForeignJoined, GlobalTable, Joined, KStream, KTable, Materialized, Repartition, StreamJoined, StreamsBuilder,
     Through,
 };
 pub use nowfold_core::failure::Verdict;
 pub use nowfold_core::query::QueryError;
 pub use nowfold_core::serde::{Avro, Json, Pair, Plain, Postcard, SessionWindowed, TimeWindowed};
 pub use nowfold_core::state::StoreSpec;
+pub use nowfold_core::task::TaskIdle;
 pub use nowfold_core::time::{Clock, Timestamp, days, hours, minutes, seconds};
 pub use nowfold_core::topology::{Topology, TopologyError};
 pub use nowfold_core::window::{JoinWindows, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows, Windowed};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nowfold_core::task::TaskIdle;
+
 /// What a crash may do to results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Guarantee {
@@ -47,6 +49,9 @@ pub struct RuntimeConfig {
     /// How often the offsets of partitions without new records are committed again: brokers forget them after
     /// `offsets.retention.minutes` (7 days). Default: 1 h; at most a tenth of that setting.
     pub recommit_interval: Duration,
+    /// How long a task with several sources waits for those that are empty (`max.task.idle.ms`). Default: while the log
+    /// holds more of them, and no longer.
+    pub max_task_idle: TaskIdle,
     /// Records that a task takes from a partition at a time, and processes at a time. Default: 500.
     pub batch: usize,
     /// Partitions of topics that are created where no source topic says otherwise. Default: 4.
@@ -67,6 +72,7 @@ impl Default for RuntimeConfig {
             handover_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(300),
             recommit_interval: Duration::from_secs(3_600),
+            max_task_idle: TaskIdle::default(),
             batch: 500,
             default_partitions: 4,
         }

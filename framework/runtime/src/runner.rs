@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nowfold_core::names::{Offset, StoreName, TopicPartition};
 use nowfold_core::query::{Lag, PartitionHandle, ProgressCell, Readiness, StoreHub};
 use nowfold_core::record::LogRecord;
-use nowfold_core::task::{Effects, Processed, SourceStatus, Task, TaskId};
+use nowfold_core::task::{Effects, Processed, SourceStatus, Task, TaskId, TaskIdle};
 use nowfold_core::time::Timestamp;
 use nowfold_core::topology::{StartPolicy, SubTopology, Topology};
 
@@ -25,6 +25,8 @@ pub(crate) struct Surroundings {
     pub(crate) topology: Topology,
     pub(crate) topics: Topics,
     pub(crate) hub: Arc<StoreHub>,
+    /// How long tasks wait for sources that are empty.
+    pub(crate) idle: TaskIdle,
 }
 
 /// An open task.
@@ -75,7 +77,8 @@ impl Runner {
         let Some(part) = around.topology.subtopologies().get(id.subtopology) else {
             return Err(RuntimeError::Stopped { reason: format!("task {id} is not of this topology") });
         };
-        let mut task = Task::new(&around.topology, part, id.partition, |topic| around.topics.partitions(topic));
+        let task = Task::new(&around.topology, part, id.partition, |topic| around.topics.partitions(topic));
+        let mut task = task.idling(around.idle);
         // First the committed offsets, which are given out only when no transaction is about to change them, and then the
         // changelogs' ends: what those offsets stand for lies before them.
         let sources = open_sources(around, part, &mut task, waker)?;
@@ -169,6 +172,12 @@ impl Runner {
         let named = self.task.waits_until().map(|until| until.millis_since(now).max(1));
         let named = named.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
         named.map_or(BLOCKED_BACKOFF, |named| named.min(BLOCKED_BACKOFF))
+    }
+
+    /// How long the task waits at most for sources that are empty.
+    pub(crate) fn waits_for(&self, now: Timestamp) -> Option<Duration> {
+        let ms = self.task.idles_until()?.millis_since(now);
+        Some(Duration::from_millis(u64::try_from(ms).unwrap_or(0).max(1)))
     }
 
     /// Processes one batch of what is buffered, without reading more.

@@ -114,8 +114,13 @@ impl Streams {
         globals.load(config.stall_timeout)?;
         let parts = representatives(&topology, &topics);
         let subscribed: Vec<_> = parts.keys().cloned().collect();
-        let around =
-            Arc::new(Surroundings { broker: broker.clone(), topology: topology.clone(), topics, hub: hub.clone() });
+        let around = Arc::new(Surroundings {
+            broker: broker.clone(),
+            topology: topology.clone(),
+            topics,
+            hub: hub.clone(),
+            idle: config.max_task_idle,
+        });
         let membership = broker.join(topology.app(), &subscribed)?;
         state.set(AppState::Rebalancing);
 

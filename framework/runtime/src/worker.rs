@@ -154,9 +154,16 @@ impl Worker {
                 self.commit()?;
             }
             if moved == 0 {
-                self.signal.wait(IDLE.min(self.config.commit_interval));
+                self.signal.wait(self.rest());
             }
         }
+    }
+
+    /// How long the worker sleeps when it has nothing to do.
+    fn rest(&self) -> Duration {
+        let now = self.clock.now();
+        let waits = self.runners.iter().filter_map(|runner| runner.waits_for(now));
+        waits.chain([IDLE, self.config.commit_interval]).min().unwrap_or(IDLE)
     }
 
     /// Carries out a command; true when the worker must end.

@@ -12,6 +12,7 @@ use nowfold_core::names::{Offset, Partition, TopicName, TopicPartition};
 use nowfold_core::query::StoreHub;
 use nowfold_core::record::OutputRecord;
 use nowfold_core::serde::{Consumed, Produced, SerdeEnv};
+use nowfold_core::task::TaskIdle;
 use nowfold_core::time::{Clock, Timestamp};
 use nowfold_core::topology::Topology;
 
@@ -67,6 +68,17 @@ impl TestDriver {
     #[track_caller]
     pub fn serde_env(self, env: SerdeEnv) -> Self {
         self.before_start().env = env;
+        self
+    }
+
+    /// How long tasks with several sources wait for those that are empty, by the driver's clock (`max.task.idle.ms`).
+    ///
+    /// # Panics
+    /// After the first record.
+    #[must_use]
+    #[track_caller]
+    pub fn max_task_idle(self, idle: TaskIdle) -> Self {
+        self.before_start().idle = idle;
         self
     }
 

@@ -9,7 +9,7 @@ use nowfold_core::processor::ChangelogWrite;
 use nowfold_core::query::StoreHub;
 use nowfold_core::record::{Headers, LogRecord, OutputRecord};
 use nowfold_core::serde::{SerdeEnv, SerdeError};
-use nowfold_core::task::{Effects, Processed, SourceStatus, Task, TaskId};
+use nowfold_core::task::{Effects, Processed, SourceStatus, Task, TaskId, TaskIdle};
 use nowfold_core::time::Clock;
 use nowfold_core::topology::{StartPolicy, Topology, changelog_topic};
 
@@ -30,6 +30,7 @@ pub(crate) struct Engine {
     pub(crate) counts: BTreeMap<&'static str, u64>,
     pub(crate) blocked: BTreeMap<String, String>,
     pub(crate) started: bool,
+    pub(crate) idle: TaskIdle,
     committed: BTreeMap<TopicPartition, Offset>,
     globals: BTreeMap<TopicPartition, Offset>,
     pub(crate) tasks: Vec<Running>,
@@ -56,6 +57,7 @@ impl Engine {
             counts: BTreeMap::new(),
             blocked: BTreeMap::new(),
             started: false,
+            idle: TaskIdle::default(),
             committed: BTreeMap::new(),
             globals: BTreeMap::new(),
             tasks: Vec::new(),
@@ -174,7 +176,7 @@ impl Engine {
             let n_tasks = part.sources.iter().filter_map(|source| self.log.n_partitions(&source.topic)).max();
             for partition in 0..n_tasks.unwrap_or(0) {
                 let partitions_of = |topic: &TopicName| self.log.n_partitions(topic).unwrap_or(0);
-                let mut task = Task::new(&self.topology, part, partition, partitions_of);
+                let mut task = Task::new(&self.topology, part, partition, partitions_of).idling(self.idle);
                 restore_stores(&mut task, &self.log);
                 let readers = self.begin_sources(&mut task);
                 let stores = publish::open(&self.hub, &self.topology, part, &task, &self.log);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::source::{Reader, undecodable};
 use super::{KStream, StreamsBuilder};
-use crate::names::TopicName;
+use crate::names::{Offset, TopicName, TopicPartition};
 use crate::processor::ProcessError;
 use crate::record::{LogRecord, Record};
 use crate::serde::{Consumed, Part};
@@ -29,8 +29,8 @@ impl StreamsBuilder {
     /// Like [`stream`](Self::stream), with the timestamp that `extract` tells for each record instead of the record's own.
     /// A negative one drops the record, counted as `negative_timestamp`; an error is the record's failure.
     ///
-    /// Stream time follows the told timestamps. Among several sources of a task the next record is still the one with the
-    /// smallest timestamp in its topic.
+    /// Stream time follows the told timestamps, and so does the choice of the next record among several sources of a task.
+    /// One whose timestamp cannot be told is dealt with as soon as it is the first of its source.
     ///
     /// ```
     /// # use nowfold_core::{dsl::StreamsBuilder, serde::Plain, time::Timestamp};
@@ -40,7 +40,7 @@ impl StreamsBuilder {
     /// # app.build()?;
     /// # Ok::<(), nowfold_core::topology::TopologyError>(())
     /// ```
-    pub fn stream_at<K: 'static, V: 'static>(
+    pub fn stream_at<K: Send + 'static, V: Send + 'static>(
         &self,
         topic: impl Into<TopicName>,
         serdes: impl Consumed<K, V> + 'static,
@@ -51,7 +51,7 @@ impl StreamsBuilder {
         self.require(TopicRequirement { name: name.clone(), role, create: None, rules: Vec::new() });
         let (reader, extract): (_, Extract<K, V>) = (Reader::new(&serdes), Arc::new(extract));
         let make = Arc::new(move || {
-            let node = TimedSource { reader: reader.clone(), extract: extract.clone(), partition_time: None };
+            let node = TimedSource::new(reader.clone(), extract.clone());
             Box::new(node) as Box<dyn Node>
         });
         let node = self.0.borrow_mut().source(&name, Arc::new(serdes), make);
@@ -63,16 +63,58 @@ struct TimedSource<K, V> {
     reader: Reader<K, V>,
     extract: Extract<K, V>,
     partition_time: Option<Timestamp>,
+    /// The next record, when its timestamp was asked for before.
+    next: Option<(Offset, Told<K, V>)>,
+    /// The last timestamp that was told: a record that waits comes again, and keeps its own.
+    last: Option<(Offset, Timestamp)>,
 }
 
-impl<K: 'static, V: 'static> Node for TimedSource<K, V> {
+/// A record, read.
+struct Told<K, V> {
+    key: K,
+    value: V,
+    timestamp: Timestamp,
+}
+
+impl<K: 'static, V: 'static> TimedSource<K, V> {
+    fn new(reader: Reader<K, V>, extract: Extract<K, V>) -> Self {
+        Self { reader, extract, partition_time: None, next: None, last: None }
+    }
+
+    fn read(&self, topic: &TopicName, record: &LogRecord) -> Result<Told<K, V>, ProcessError> {
+        let key = self.reader.key(topic, record).map_err(|error| undecodable(Part::Key, &error))?;
+        let value = self.reader.value(topic, record).map_err(|error| undecodable(Part::Value, &error))?;
+        let timestamp = match self.last {
+            Some((offset, timestamp)) if offset == record.offset => timestamp,
+            _ => {
+                let context = TimestampContext { record, partition_time: self.partition_time };
+                (self.extract)(&key, &value, &context)?
+            }
+        };
+        Ok(Told { key, value, timestamp })
+    }
+}
+
+impl<K: Send + 'static, V: Send + 'static> Node for TimedSource<K, V> {
+    fn tells(&self) -> bool {
+        true
+    }
+
+    fn tell(&mut self, source: &TopicPartition, record: &LogRecord) -> Timestamp {
+        let told = self.read(&source.topic, record);
+        let timestamp = told.as_ref().map_or(Timestamp::MIN, |told| told.timestamp);
+        self.next = told.ok().map(|told| (record.offset, told));
+        timestamp
+    }
+
     fn process(&mut self, cx: &mut NodeContext<'_>, _: &mut dyn Any) -> Result<(), ProcessError> {
         let (source, raw) = cx.shared.source_record();
-        let key = self.reader.key(&source.topic, raw).map_err(|error| undecodable(Part::Key, &error))?;
-        let value = self.reader.value(&source.topic, raw).map_err(|error| undecodable(Part::Value, &error))?;
-        let context = TimestampContext { record: raw, partition_time: self.partition_time };
-        let timestamp = (self.extract)(&key, &value, &context)?;
+        let Told { key, value, timestamp } = match self.next.take() {
+            Some((offset, told)) if offset == raw.offset => told,
+            _ => self.read(&source.topic, raw)?,
+        };
         let headers = raw.headers.clone();
+        self.last = Some((raw.offset, timestamp));
         if timestamp.as_millis() < 0 {
             cx.shared.count("negative_timestamp");
             return Ok(());

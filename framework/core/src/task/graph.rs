@@ -9,7 +9,9 @@ use super::punctuation::Punctuation;
 use super::shared::{Shared, StoreSlot};
 use super::wiring::Wiring;
 use crate::failure::Stage;
+use crate::names::TopicPartition;
 use crate::processor::ProcessError;
+use crate::record::LogRecord;
 use crate::state::{
     Held, LogTo, Logged, LoggedKeyValue, LoggedSession, LoggedVersioned, LoggedWindow, StateStore, StoreError,
 };
@@ -18,6 +20,17 @@ use crate::time::Timestamp;
 /// A node at work. `slot` is an `Option<Record<K, V>>` of the node's input type.
 pub(crate) trait Node: Send {
     fn process(&mut self, cx: &mut NodeContext<'_>, slot: &mut dyn Any) -> Result<(), ProcessError>;
+
+    /// Whether the node is a source that tells the timestamps of its records itself.
+    fn tells(&self) -> bool {
+        false
+    }
+
+    /// The timestamp of the source's next record, which [`process`](Self::process) then gets; only asked where
+    /// [`tells`](Self::tells). One that has none comes first, so that it is dealt with at once.
+    fn tell(&mut self, _source: &TopicPartition, record: &LogRecord) -> Timestamp {
+        record.timestamp
+    }
 
     /// Called once, before any record.
     fn init(&mut self, _cx: &mut NodeContext<'_>) -> Result<(), ProcessError> {

@@ -1,6 +1,7 @@
 //! The records that wait at one source partition of a task.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::waits::Waits;
 use crate::names::{Offset, TopicPartition};
@@ -29,10 +30,16 @@ pub(super) struct SourceQueue {
     pub(super) dirty: bool,
     /// Whether the first record waits to be tried again.
     pub(super) waits: Waits,
+    /// Whether the source tells the timestamps of its records.
+    pub(super) tells: bool,
+    /// The one that it told for the first record.
+    pub(super) told: Option<Timestamp>,
+    /// Until when an empty source is waited for, once it is known to be empty.
+    pub(super) waits_until: Option<Timestamp>,
 }
 
 impl SourceQueue {
-    pub(super) fn new(partition: TopicPartition, start: StartPolicy, node: usize) -> Self {
+    pub(super) fn new(partition: TopicPartition, start: StartPolicy, node: usize, tells: bool) -> Self {
         Self {
             partition,
             start,
@@ -45,6 +52,9 @@ impl SourceQueue {
             turn: 0,
             dirty: false,
             waits: Waits::default(),
+            tells,
+            told: None,
+            waits_until: None,
         }
     }
 
@@ -53,8 +63,16 @@ impl SourceQueue {
         self.silent_until.is_some_and(|until| offset < until)
     }
 
+    /// Takes the first record.
+    pub(super) fn pop(&mut self) -> Option<LogRecord> {
+        self.told = None;
+        self.records.pop_front()
+    }
+
+    /// The first record's timestamp, as its source tells it.
     pub(super) fn head_time(&self) -> Option<Timestamp> {
-        self.records.front().map(|record| record.timestamp)
+        let head = self.records.front()?;
+        Some(self.told.unwrap_or(head.timestamp))
     }
 
     /// When the first waiting record was appended, if its topic says.
@@ -63,9 +81,14 @@ impl SourceQueue {
         head.map(|record| record.timestamp)
     }
 
-    /// Whether the queue is empty while the partition holds more, or is not known not to.
-    pub(super) fn awaits_records(&self) -> bool {
-        self.records.is_empty() && self.may_receive()
+    /// Whether a choice need not wait for this source at wall-clock time `now`: it has records, or has been known to be
+    /// empty for at least `wait`.
+    pub(super) fn is_ready(&mut self, now: Timestamp, wait: Duration) -> bool {
+        if !self.records.is_empty() || self.may_receive() {
+            self.waits_until = None;
+            return !self.records.is_empty();
+        }
+        now >= *self.waits_until.get_or_insert(now.plus(wait))
     }
 
     fn may_receive(&self) -> bool {

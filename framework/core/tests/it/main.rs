@@ -7,6 +7,7 @@ mod describe;
 mod event_ids;
 mod failures;
 mod faults;
+mod idle;
 mod joins;
 mod operators;
 mod order;

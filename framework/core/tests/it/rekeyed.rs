@@ -38,7 +38,7 @@ fn a_stream_meets_the_table_behind_a_topic_that_is_named_after_the_join() {
     assert_eq!(internal(&topology), ["app-join-repartition"]);
     let driver = TestDriver::new(topology).partitions("names", 5).partitions("in", 3);
     for key in ["a", "b", "c", "d"] {
-        driver.input("names", text()).pipe(key, &format!("row of {key}"), at(1)).unwrap();
+        driver.input("names", text()).pipe(key, format!("row of {key}"), at(1)).unwrap();
     }
     for (key, value) in [("1", "apple"), ("2", "beet"), ("3", "cress"), ("4", "dill")] {
         driver.input("in", text()).pipe(key, value, at(2)).unwrap();

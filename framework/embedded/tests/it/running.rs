@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use nowfold_core::dsl::{Joined, StreamsBuilder};
 use nowfold_core::names::TopicName;
 use nowfold_core::serde::{Plain, SerdeEnv};
+use nowfold_core::task::TaskIdle;
 use nowfold_core::topology::Topology;
 use nowfold_embedded::EmbeddedLog;
 use nowfold_runtime::broker::Broker;
@@ -88,4 +89,46 @@ fn a_rekeyed_stream_finds_its_rows_in_a_topic_of_their_size() {
         let ends = (0..3).map(|p| log.watermarks(&partition("app-named-repartition", p)));
         (ends.map(|marks| marks.unwrap().high).sum::<i64>() == 5).then_some(())
     });
+}
+
+/// `a` and `b` in one task, into `out`.
+fn merged() -> Topology {
+    let app = StreamsBuilder::new("app");
+    app.stream("a", text()).merge("both", app.stream("b", text())).to("out", text());
+    app.build().unwrap()
+}
+
+/// The values of `out`, once there are `n`.
+#[track_caller]
+fn outputs(log: &EmbeddedLog, n: usize) -> Vec<String> {
+    let found = || log.records(&partition("out", 0)).unwrap();
+    eventually(&format!("{n} outputs"), || (found().len() >= n).then_some(()));
+    let value = |record: nowfold_core::record::LogRecord| String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+    found().into_iter().map(value).collect()
+}
+
+fn waiting(idle: Duration) -> RuntimeConfig {
+    RuntimeConfig { max_task_idle: TaskIdle::UpTo(idle), ..RuntimeConfig::default() }
+}
+
+#[test]
+fn a_task_waits_for_an_empty_topic_and_keeps_the_order_of_time() {
+    let log = EmbeddedLog::new(Arc::new(WallClock));
+    ["a", "b", "out"].into_iter().for_each(|topic| _ = create(&log, topic, 1, &[]));
+    let _app = start(&log, merged(), waiting(Duration::from_secs(3_600))).unwrap();
+    append(&log, record("a", "k", "a5", 5)).unwrap();
+    append(&log, record("a", "k", "a7", 7)).unwrap();
+    append(&log, record("b", "k", "b3", 3)).unwrap();
+    assert_eq!(outputs(&log, 1), ["b3"]);
+    append(&log, record("b", "k", "b6", 6)).unwrap();
+    assert_eq!(outputs(&log, 3), ["b3", "a5", "b6"]);
+}
+
+#[test]
+fn a_task_goes_on_when_it_has_waited_for_an_empty_topic() {
+    let log = EmbeddedLog::new(Arc::new(WallClock));
+    ["a", "b", "out"].into_iter().for_each(|topic| _ = create(&log, topic, 1, &[]));
+    let _app = start(&log, merged(), waiting(Duration::from_millis(20))).unwrap();
+    append(&log, record("a", "k", "a5", 5)).unwrap();
+    assert_eq!(outputs(&log, 1), ["a5"]);
 }

@@ -1,9 +1,12 @@
 //! Piping, topics, partitions and time.
 
+use std::time::Duration;
+
 use nowfold_core::dsl::{StreamsBuilder, Through};
 use nowfold_core::names::TopicPartition;
 use nowfold_core::record::TimestampType;
 use nowfold_core::serde::Plain;
+use nowfold_core::task::TaskIdle;
 use nowfold_core::time::seconds;
 use nowfold_testkit::TestDriver;
 
@@ -98,4 +101,26 @@ fn stays_stopped_at_a_record_that_fails_and_meets_it_again_after_a_restart() {
     assert_eq!(driver.restart().unwrap_err(), failure);
     assert_eq!(driver.output("out", Plain::<String, i64>::new()).read_pairs(), [("a".into(), 1)]);
     assert_eq!(driver.committed("in", 0), Some(1));
+}
+
+#[test]
+fn a_task_waits_for_an_empty_topic_by_the_drivers_clock() {
+    let app = StreamsBuilder::new("app");
+    text(&app, "a").merge("both", text(&app, "b")).to("out", Plain::<String, String>::new());
+    let idle = TaskIdle::UpTo(Duration::from_millis(100));
+    let driver = TestDriver::new(app.build().unwrap()).max_task_idle(idle);
+    let pipe = |topic: &str, value: &str, ms| {
+        driver.input(topic, Plain::<String, String>::new()).pipe("k", value, at(ms)).unwrap();
+    };
+    let values = || {
+        let out = driver.output("out", Plain::<String, String>::new()).read_pairs();
+        out.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
+    };
+    pipe("a", "a5", 5);
+    driver.advance(Duration::from_millis(99)).unwrap();
+    assert_eq!(values(), [""; 0]);
+    pipe("b", "b3", 3);
+    assert_eq!(values(), ["b3"], "a5 waits for what may still come");
+    driver.advance(Duration::from_millis(100)).unwrap();
+    assert_eq!(values(), ["a5"]);
 }
