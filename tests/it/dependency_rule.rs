@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("nowfold-operators", &["nowfold-core", "nowfold-schemas", "nowfold-strict"]),
     ("nowfold-mapping", &["nowfold-core", "nowfold-schemas", "nowfold-strict"]),
     ("nowfold-cli", &["nowfold", "nowfold-mapping", "nowfold-strict"]),
-    ("nowfold-testkit", &["nowfold-core"]),
+    ("nowfold-testkit", &["nowfold-core", "nowfold-embedded", "nowfold-runtime"]),
     ("nowfold-runtime", &["nowfold-core"]),
     ("nowfold-embedded", &["nowfold-core", "nowfold-runtime"]),
     ("nowfold-kafka", &["nowfold-core", "nowfold-runtime"]),

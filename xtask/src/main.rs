@@ -17,6 +17,7 @@ mod numpy;
 mod packages;
 mod process;
 mod server;
+mod simulate;
 mod workspace;
 
 use std::process::ExitCode;
@@ -57,6 +58,8 @@ enum Command {
     Numpy(numpy::Numpy),
     /// Run conformance cases, which Kafka Streams answered, on the test driver.
     Conformance(conformance::Conformance),
+    /// Run whole applications in a simulator that injects faults, and hold them against models.
+    Simulate(simulate::Simulate),
     /// Ask DuckDB what the feature store answers over real data.
     Duckdb(duckdb::DuckDb),
     /// Run the benches, which print one JSON object per line.
@@ -85,6 +88,7 @@ fn run(cli: &Cli, started: Instant) -> Result<ExitCode> {
         Command::Fuzz(fuzz) => fuzz.run().map(|()| ExitCode::SUCCESS),
         Command::Numpy(numpy) => numpy.run().map(|()| ExitCode::SUCCESS),
         Command::Conformance(conformance) => conformance.run(),
+        Command::Simulate(simulate) => simulate.run().map(|()| ExitCode::SUCCESS),
         Command::Duckdb(duckdb) => duckdb.run().map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
     }

@@ -3,7 +3,7 @@
 //! A transaction ends in all its partitions and then in its offsets, under the lock of its session. Locks: a session,
 //! then a partition, or a group and its offsets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,7 +19,7 @@ use crate::partition::{Partition, TransactionKey};
 /// All transactional ids of a log.
 #[derive(Debug, Default)]
 pub(crate) struct Transactions {
-    sessions: Mutex<HashMap<String, Arc<Session>>>,
+    sessions: Mutex<BTreeMap<String, Arc<Session>>>,
     /// Transactions that are open: when there are none, nothing can be over its time.
     n_open: Arc<AtomicU64>,
 }

@@ -15,7 +15,7 @@ use super::broker::BrokerError;
 use super::config::RuntimeConfig;
 use super::error::RuntimeError;
 use super::host;
-use super::mailbox::{self, Receiver, Sender};
+use super::mailbox::{self, Receiver, Sender, TryRecvError};
 use super::membership::{Generation, OffsetCommit};
 use super::output::Outbox;
 use super::runner::{Runner, Surroundings};
@@ -144,9 +144,19 @@ impl Worker {
 
     fn work(&mut self) -> Result<(), RuntimeError> {
         loop {
-            while let Ok(command) = self.commands.try_recv() {
-                if self.obey(command)? {
-                    return Ok(());
+            loop {
+                match self.commands.try_recv() {
+                    Ok(command) => {
+                        if self.obey(command)? {
+                            return Ok(());
+                        }
+                    }
+                    Err(TryRecvError::Empty) => break,
+                    // A start that failed has no coordinator.
+                    Err(TryRecvError::Disconnected) => {
+                        self.abandon();
+                        return Ok(());
+                    }
                 }
             }
             let moved = self.step()?;

@@ -20,7 +20,8 @@
 //! ```
 //!
 //! [`TestDriver`] has no threads and no network, so it finds faults of a topology, not those of a broker, a rebalance or
-//! a clock; the runtime's own tests look for these.
+//! a clock. [`sim`] has all of these: it runs several instances of an application on the runtime of production, with
+//! crashes, rebalances and a network that fails, and every run of a seed is the same.
 
 mod clock;
 pub mod contract;
@@ -31,6 +32,7 @@ mod input;
 mod log;
 mod output;
 mod publish;
+pub mod sim;
 mod topics;
 
 pub use clock::ManualClock;

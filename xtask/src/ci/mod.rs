@@ -37,6 +37,7 @@ impl Ci {
         report.step("demo run", steps::demo_run);
         report.step("numpy", steps::numpy);
         report.step("duckdb", steps::duckdb);
+        report.step("simulate", steps::simulate);
         let addresses = servers.wait(&mut report);
         // Tests come last, so that their own lines are the last ones before the table.
         report.step("test", || steps::test(&addresses, self.keep_going));

@@ -10,6 +10,7 @@ use super::servers::Addresses;
 use crate::cargo::{self, Metadata, cargo};
 use crate::duckdb::DuckDb;
 use crate::numpy::Numpy;
+use crate::simulate::Simulate;
 use crate::{demo, packages};
 
 /// How long the demo run may take in all: it loads four days of history with a debug build.
@@ -75,6 +76,11 @@ pub(crate) fn numpy() -> Result<Outcome> {
 /// Answers over real data agree with DuckDB.
 pub(crate) fn duckdb() -> Result<Outcome> {
     DuckDb::default().run().map(|()| Outcome::Passed)
+}
+
+/// Applications survive 500 seeds of faults in the simulator.
+pub(crate) fn simulate() -> Result<Outcome> {
+    Simulate::default().run().map(|()| Outcome::Passed)
 }
 
 /// Every test and doctest. Tests of real servers run where an address is given.

@@ -76,6 +76,7 @@ impl Mutation {
 
 #[cfg(test)]
 mod tests {
+    use super::super::suite::Suite;
     use super::*;
     use crate::workspace;
 
@@ -92,8 +93,10 @@ mod tests {
     #[test]
     fn every_mutation_still_applies() {
         let root = workspace::root();
-        for mutation in read_all(&root.join("tests/mutations")).unwrap() {
-            mutation.mutated(&root).unwrap();
+        for directory in [Suite::Features, Suite::Simulator].map(Suite::directory) {
+            let mutations = read_all(&root.join(directory)).unwrap();
+            assert!(!mutations.is_empty(), "{directory}");
+            mutations.iter().for_each(|mutation| _ = mutation.mutated(&root).unwrap());
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The suite that has to notice: the tests of the feature store through its public interface, the random ones with fewer
-//! cases.
+//! The suites that have to notice: the tests of the feature store through its public interface, the random ones with fewer
+//! cases; and the simulator of whole applications.
 
 use std::fmt;
 use std::io::Read;
@@ -18,6 +18,68 @@ const OPERATIONS: &str = "20000";
 const TESTS: [&str; 5] = ["admission", "caps", "envelope", "golden", "versions"];
 /// A mutation may make a loop endless. The suite takes seconds.
 const RUN_WITHIN: Duration = Duration::from_secs(600);
+
+/// Seeds of the simulator.
+const SEEDS: &str = "500";
+
+/// Who has to notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Suite {
+    /// The tests of the feature store.
+    Features,
+    /// The simulator, for what runs applications.
+    Simulator,
+}
+
+impl Suite {
+    /// Where its mutations are, from the workspace's root.
+    pub(crate) fn directory(self) -> &'static str {
+        match self {
+            Self::Features => "tests/mutations",
+            Self::Simulator => "tests/mutations/simulator",
+        }
+    }
+
+    fn package(self) -> &'static str {
+        match self {
+            Self::Features => "nowfold-operators",
+            Self::Simulator => "nowfold-simulate",
+        }
+    }
+
+    /// Builds and runs the suite.
+    ///
+    /// # Errors
+    /// When Cargo does not start.
+    pub(crate) fn run(self, tree: &Tree) -> Result<(Verdict, Duration)> {
+        let started = Instant::now();
+        let verdict = match self {
+            Self::Features => features(tree)?,
+            Self::Simulator => {
+                let (verdict, seeds) = part(tree, self, "run", &[], &["--seeds", SEEDS])?;
+                named(verdict, || simulated(&seeds))
+            }
+        };
+        Ok((verdict, started.elapsed()))
+    }
+}
+
+/// A verdict with a word on who noticed, where no test is named.
+fn named(mut verdict: Verdict, who: impl FnOnce() -> String) -> Verdict {
+    if let Verdict::Caught(tests) = &mut verdict
+        && tests.is_empty()
+    {
+        tests.push(who());
+    }
+    verdict
+}
+
+/// How many seeds noticed, by the closing line.
+fn simulated(output: &str) -> String {
+    let line = output.lines().last().and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let n = line.and_then(|line| line.get("failed_seeds")?.as_array().map(Vec::len));
+    n.map_or_else(|| "the simulator, which did not end".to_owned(), |n| format!("{n} of {SEEDS} seeds"))
+}
 
 /// What the suite said to a mutation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,46 +116,38 @@ impl fmt::Display for Verdict {
 }
 
 /// Builds and runs the random operations, and where they notice nothing all tests.
-///
-/// # Errors
-/// When Cargo does not start.
-pub(crate) fn run(tree: &Tree) -> Result<(Verdict, Duration)> {
-    let started = Instant::now();
+fn features(tree: &Tree) -> Result<Verdict> {
+    let suite = Suite::Features;
     let operations = ["--ops", OPERATIONS, "--seed", "1", "--no-shrink"];
-    let mut verdict = part(tree, "run", &["--example", "differential", "--"], &operations)?;
+    let (mut verdict, _) = part(tree, suite, "run", &["--example", "differential"], &operations)?;
     if verdict == Verdict::Survived {
-        verdict = part(tree, "test", &["--test", "it"], &TESTS)?;
+        (verdict, _) = part(tree, suite, "test", &["--test", "it"], &TESTS)?;
     }
-    if let Verdict::Caught(tests) = &mut verdict
-        && tests.is_empty()
-    {
-        tests.push("the random operations".to_owned());
-    }
-    Ok((verdict, started.elapsed()))
+    Ok(named(verdict, || "the random operations".to_owned()))
 }
 
-/// Builds one target and runs it.
-fn part(tree: &Tree, command: &str, target: &[&str], arguments: &[&str]) -> Result<Verdict> {
-    let target: Vec<&str> = target.iter().copied().filter(|word| *word != "--").collect();
+/// Builds one target and runs it; also gives what it printed.
+fn part(tree: &Tree, suite: Suite, command: &str, target: &[&str], arguments: &[&str]) -> Result<(Verdict, String)> {
     let build = if command == "run" { vec!["build"] } else { vec!["test", "--no-run"] };
-    let built = cargo(tree, &build).args(&target).output().context("cargo did not start")?;
+    let built = cargo(tree, suite, &build).args(target).output().context("cargo did not start")?;
     if !built.status.success() {
         let text = String::from_utf8_lossy(&built.stderr);
         let error = text.lines().find(|line| line.starts_with("error")).unwrap_or("cargo failed");
-        return Ok(Verdict::DoesNotCompile(error.to_owned()));
+        return Ok((Verdict::DoesNotCompile(error.to_owned()), String::new()));
     }
-    let mut command = cargo(tree, &[command]);
-    command.args(&target).arg("--").args(arguments);
+    let mut command = cargo(tree, suite, &[command]);
+    command.args(target).arg("--").args(arguments);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("cargo did not start")?;
     let output = read_beside(&mut child)?;
-    let Some(status) = wait(&mut child)? else { return Ok(Verdict::Endless) };
+    let Some(status) = wait(&mut child)? else { return Ok((Verdict::Endless, String::new())) };
     let text = output.join().unwrap_or_default();
-    Ok(if status.success() { Verdict::Survived } else { Verdict::Caught(failed(&text)) })
+    let verdict = if status.success() { Verdict::Survived } else { Verdict::Caught(failed(&text)) };
+    Ok((verdict, text))
 }
 
-fn cargo(tree: &Tree, words: &[&str]) -> Command {
+fn cargo(tree: &Tree, suite: Suite, words: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(words).args(["-q", "-p", "nowfold-operators"]);
+    command.args(words).args(["-q", "-p", suite.package()]);
     command.current_dir(&tree.root).stdin(Stdio::null());
     command.env("CARGO_TARGET_DIR", tree.root.join("target")).env("CARGO_INCREMENTAL", "1");
     command.env("NOWFOLD_CASES", CASES).env("RUST_BACKTRACE", "0").env("RUSTFLAGS", "-A warnings");

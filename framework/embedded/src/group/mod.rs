@@ -11,7 +11,7 @@ mod member;
 mod offsets;
 mod state;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub(super) struct Group {
 #[derive(Debug)]
 pub(crate) struct Groups {
     pub(crate) context: Arc<Context>,
-    by_name: Mutex<HashMap<String, Arc<Group>>>,
+    by_name: Mutex<BTreeMap<String, Arc<Group>>>,
 }
 
 impl Groups {

@@ -6,5 +6,6 @@ mod conformance;
 mod crash;
 mod driver;
 mod queries;
+mod sim;
 mod state;
 mod support;
