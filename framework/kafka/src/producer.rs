@@ -23,8 +23,9 @@ use crate::owned::Kind;
 const SERVE_EVERY: u32 = 64;
 /// How long `send` waits for room in the local queue.
 const QUEUE_FULL_LIMIT: Duration = Duration::from_secs(60);
-/// rdkafka's poll returns no earlier than its timeout.
-const SHORT: Duration = Duration::from_millis(1);
+/// Between two looks for delivery reports. rdkafka's poll with a timeout returns no earlier than that, and keeps a processor
+/// busy for the last millisecond of it.
+const BETWEEN_POLLS: Duration = Duration::from_micros(200);
 
 /// The role of a producer.
 #[derive(Default)]
@@ -112,7 +113,15 @@ impl KafkaProducer {
                     cause: format!("the local queue has been full for {} s", QUEUE_FULL_LIMIT.as_secs()),
                 });
             }
-            self.producer.poll(SHORT);
+            self.serve();
+        }
+    }
+
+    /// Takes the delivery reports that are there, and waits a little for more.
+    fn serve(&self) {
+        self.producer.poll(Duration::ZERO);
+        if self.producer.in_flight_count() > 0 {
+            std::thread::sleep(BETWEEN_POLLS);
         }
     }
 
@@ -178,7 +187,7 @@ impl Producer for KafkaProducer {
                     cause: format!("{in_flight} records are still in flight after {:.1} s", timeout.as_secs_f64()),
                 });
             }
-            self.producer.poll(SHORT);
+            self.serve();
         }
     }
 }
