@@ -194,6 +194,22 @@ fn not_created(spec: &TopicSpec, code: Code) -> BrokerError {
     error::failed(operation, &KafkaError::AdminOp(code))
 }
 
+/// Deletes topics; those that are not there are passed over.
+pub(crate) fn delete_topics(config: &KafkaConfig, names: &[TopicName]) -> Result<(), BrokerError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let timeout = Some(client::timeout(config.request_timeout));
+    let options = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
+    let asked: Vec<_> = names.iter().map(TopicName::as_str).collect();
+    let answers = with_admin(config, |admin| {
+        block_on(admin.delete_topics(&asked, &options)).map_err(|error| error::failed("delete topics", &error))
+    })?;
+    let refused = answers.into_iter().filter_map(Result::err).find(|(_, code)| !error::is_unknown_topic(*code));
+    refused
+        .map_or(Ok(()), |(name, code)| Err(error::failed(format!("delete topic {name:?}"), &KafkaError::AdminOp(code))))
+}
+
 /// A group's committed positions, past every transaction that is still open.
 pub(crate) fn committed(
     config: &KafkaConfig,

@@ -68,6 +68,16 @@ impl Kafka {
         Ok(kafka)
     }
 
+    /// Deletes topics with all that is in them. One that does not exist is passed over. Close what reads them before.
+    ///
+    /// # Errors
+    /// When the broker refuses one, or does not answer.
+    pub fn delete_topics(&self, names: &[TopicName]) -> Result<(), BrokerError> {
+        admin::delete_topics(self.config(), names)?;
+        names.iter().for_each(|name| self.inner.topics.forget(name));
+        Ok(())
+    }
+
     pub(crate) fn config(&self) -> &KafkaConfig {
         &self.inner.config
     }

@@ -1,6 +1,6 @@
 //! Global tables: read whole before any task runs, then kept up to date by a thread of their own.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use nowfold_core::names::{Offset, TopicPartition};
 use nowfold_core::record::LogRecord;
 use nowfold_core::serde::SerdeError;
 use nowfold_core::topology::Topology;
+use parking_lot::Mutex;
 
 use super::broker::{Broker, PartitionReader};
 use super::error::RuntimeError;
@@ -34,7 +35,11 @@ pub(crate) struct Globals {
     signal: Arc<Signal>,
     buffer: Vec<LogRecord>,
     waiting_said: Throttle,
+    applied: Arc<Applied>,
 }
+
+/// By partition of a global table, the offset before which all rows are in the table.
+pub(crate) type Applied = Mutex<BTreeMap<TopicPartition, Offset>>;
 
 #[derive(Debug)]
 struct GlobalReader {
@@ -55,6 +60,11 @@ struct GlobalReader {
 impl GlobalReader {
     fn is_loading(&self) -> bool {
         self.reader.position() < self.until || !self.waiting.is_empty()
+    }
+
+    /// The offset before which all rows are in the table.
+    fn applied(&self) -> Offset {
+        self.waiting.front().map_or_else(|| self.reader.position(), |first| first.offset)
     }
 
     /// Records applied, and to apply until the table is whole.
@@ -102,7 +112,13 @@ impl Globals {
             }
         }
         let (buffer, waiting_said) = (Vec::new(), Throttle::new(SAYING));
-        Ok(Self { topology: topology.clone(), readers, signal, buffer, waiting_said })
+        let applied = Arc::default();
+        Ok(Self { topology: topology.clone(), readers, signal, buffer, waiting_said, applied })
+    }
+
+    /// How far the tables are, kept up to date.
+    pub(crate) fn applied(&self) -> Arc<Applied> {
+        self.applied.clone()
     }
 
     /// Reads every partition to the end that it had when it was opened, saying how far it is every 5 s.
@@ -180,6 +196,8 @@ impl Globals {
                 source.again.reset();
             }
         }
+        let applied = self.readers.iter().map(|source| (source.partition.clone(), source.applied()));
+        *self.applied.lock() = applied.collect();
         Ok(moved)
     }
 }

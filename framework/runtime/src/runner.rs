@@ -86,6 +86,7 @@ impl Runner {
         let stores = publish(around, part, &task, &sources);
         let restore_total = changelogs.iter().map(|log| u64::try_from(log.until - log.from).unwrap_or(0)).sum();
         let hub = around.hub.clone();
+        status.complete(sources.iter().map(Source::completed).collect());
         Ok(Self {
             task,
             status,
@@ -112,6 +113,7 @@ impl Runner {
 
     /// Goes on under a new status.
     pub(crate) fn resumed(self, status: Arc<TaskStatus>) -> Self {
+        status.complete(self.sources.iter().map(Source::completed).collect());
         Self { status, ..self }
     }
 
@@ -217,6 +219,7 @@ impl Runner {
         for (source, status) in self.sources.iter_mut().zip(self.task.sources()) {
             source.committed(&status);
         }
+        self.status.complete(self.sources.iter().map(Source::completed).collect());
     }
 
     /// The topic of a store's changelog.

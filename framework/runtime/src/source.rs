@@ -119,6 +119,11 @@ impl Source {
         self.committed = status.next_offset.unwrap_or(self.committed);
     }
 
+    /// The partition, and the offset before which everything is done.
+    pub(crate) fn completed(&self) -> (TopicPartition, Offset) {
+        (self.partition.clone(), self.committed)
+    }
+
     /// Records read and to be read to rebuild a store.
     pub(crate) fn restored(&self, status: &SourceStatus) -> (u64, u64) {
         let until = status.replay_until.unwrap_or(self.opened_at.low);

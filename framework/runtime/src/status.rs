@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nowfold_core::names::{Offset, TopicPartition};
 use nowfold_core::query::ProgressCell;
 use nowfold_core::task::TaskId;
 use parking_lot::Mutex;
@@ -39,6 +40,8 @@ pub(crate) struct TaskStatus {
     settled: AtomicBool,
     /// The lag of the task's sources, the largest of them.
     pub(crate) lag: Arc<ProgressCell>,
+    /// By source, the offset before which everything is done.
+    completed: Mutex<Vec<(TopicPartition, Offset)>>,
 }
 
 impl TaskStatus {
@@ -47,7 +50,13 @@ impl TaskStatus {
             phase: Mutex::new(TaskPhase::Opening),
             settled: AtomicBool::new(false),
             lag: Arc::new(ProgressCell::restoring()),
+            completed: Mutex::new(Vec::new()),
         }
+    }
+
+    /// Everything before these offsets is processed, its effects are stored, and it is committed.
+    pub(crate) fn complete(&self, offsets: Vec<(TopicPartition, Offset)>) {
+        *self.completed.lock() = offsets;
     }
 
     pub(crate) fn phase(&self) -> TaskPhase {
@@ -84,6 +93,11 @@ impl TaskTable {
     pub(crate) fn lags(&self, wanted: impl Fn(TaskId) -> bool) -> Vec<Arc<ProgressCell>> {
         let tasks = self.0.lock();
         tasks.iter().filter(|(id, _)| wanted(**id)).map(|(_, status)| status.lag.clone()).collect()
+    }
+
+    /// By source partition of all tasks, the offset before which everything is done.
+    pub(crate) fn completed(&self) -> BTreeMap<TopicPartition, Offset> {
+        self.0.lock().values().flat_map(|status| status.completed.lock().clone()).collect()
     }
 
     /// Each task's phase, by task.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nowfold_core::names::TopicName;
+use nowfold_core::names::{Offset, TopicName, TopicPartition};
 use nowfold_core::query::StoreHub;
 use nowfold_core::serde::SerdeEnv;
 use nowfold_core::state::{Changelog, StoreSpec};
@@ -20,7 +20,7 @@ use super::channel::{Channel, Transactor};
 use super::config::{Guarantee, RuntimeConfig};
 use super::coordinator::{Coordinator, WorkerHandle};
 use super::error::RuntimeError;
-use super::globals::Globals;
+use super::globals::{Applied, Globals};
 use super::host;
 use super::mailbox::{self, Sender};
 use super::output::Outbox;
@@ -89,6 +89,7 @@ pub struct Streams {
     hub: Arc<StoreHub>,
     state: Arc<StateCell>,
     tasks: Arc<TaskTable>,
+    globals: Arc<Applied>,
     stop: Sender<(Instant, Sender<CloseReport>)>,
     globals_stop: Arc<AtomicBool>,
     threads: Vec<host::Thread>,
@@ -112,6 +113,7 @@ impl Streams {
         declare_stores(&topology, &topics, &hub);
         let mut globals = Globals::open(broker.as_ref(), &topology, &topics)?;
         globals.load(config.stall_timeout)?;
+        let applied = globals.applied();
         let parts = representatives(&topology, &topics);
         let subscribed: Vec<_> = parts.keys().cloned().collect();
         let around = Arc::new(Surroundings {
@@ -161,7 +163,7 @@ impl Streams {
             spawn("nowfold-coordinator", move || coordinator.run())?,
             spawn_globals(globals, globals_stop.clone(), report)?,
         ];
-        Ok(Self { topology, config, clock, hub, state, tasks, stop, globals_stop, threads, started })
+        Ok(Self { topology, config, clock, hub, state, tasks, globals: applied, stop, globals_stop, threads, started })
     }
 
     /// Waits until every store is whole and the input that had gathered is processed; without a limit.
@@ -208,6 +210,19 @@ impl Streams {
     /// Tasks of this process.
     pub fn task_ids(&self) -> Vec<TaskId> {
         self.tasks.ids()
+    }
+
+    /// How far this process is. For each source partition of its tasks, the offset before which every record is
+    /// processed, what it led to is stored, and the offset is committed; for each partition of a global table, the offset
+    /// before which every row is in the table.
+    ///
+    /// When every source of every sub-topology is among them, and no end of these partitions that is asked for *after* this
+    /// call lies behind its offset, then all input is processed to its very end: what a record led to in another topic was
+    /// stored before its own offset came here, so that topic's end already tells of it.
+    pub fn completed(&self) -> BTreeMap<TopicPartition, Offset> {
+        let mut completed = self.tasks.completed();
+        completed.extend(self.globals.lock().clone());
+        completed
     }
 
     /// Store partitions that live here, for query handles.
