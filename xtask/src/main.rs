@@ -56,7 +56,7 @@ enum Command {
     Fuzz(fuzz::Fuzz),
     /// Have numpy recompute the store's answers on random events.
     Numpy(numpy::Numpy),
-    /// Run conformance cases, which Kafka Streams answered, on the test driver.
+    /// Run conformance cases, which Kafka Streams answered, on the test driver or on a real Kafka.
     Conformance(conformance::Conformance),
     /// Run whole applications in a simulator that injects faults, and hold them against models.
     Simulate(simulate::Simulate),

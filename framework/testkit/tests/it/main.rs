@@ -1,8 +1,7 @@
-//! The driver's own behaviour, and the conformance cases of Kafka Streams as far as the DSL goes.
+//! The driver's own behaviour.
 
 #![cfg(test)]
 
-mod conformance;
 mod crash;
 mod driver;
 mod queries;

@@ -65,6 +65,11 @@ pub(crate) struct Sink {
 
 impl Sink {
     pub(crate) const TEXT: Self = Self { key: SinkKey::Text, value: Kind::Text };
+
+    /// How the records of a topic are read: text, unless `sinks` says otherwise.
+    pub(crate) fn of(sinks: &[(String, Self)], topic: &str) -> Self {
+        sinks.iter().find(|(name, _)| name == topic).map_or(Self::TEXT, |(_, sink)| *sink)
+    }
 }
 
 /// A topology, and how its results are read.

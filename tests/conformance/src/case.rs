@@ -23,6 +23,13 @@ pub(crate) struct Case {
     pub(crate) expect_error: Option<ExpectError>,
 }
 
+impl Case {
+    /// The sink topics whose records are compared.
+    pub(crate) fn sinks(&self) -> impl Iterator<Item = &String> {
+        self.expect.iter().flat_map(|expect| expect.output.keys())
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Step {

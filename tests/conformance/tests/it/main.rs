@@ -1,0 +1,5 @@
+//! The runner of conformance cases, run as a program.
+
+#![cfg(test)]
+
+mod cases;
