@@ -24,7 +24,7 @@ use super::doomed::{Doomed, Fate};
 use super::own_kafka::OwnKafka;
 use super::support::{test_kafka, until};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) const PARTITIONS: i32 = 4;
 
 /// Counts the records of each key in a store, and sends the count on.
@@ -86,7 +86,7 @@ pub(crate) fn fill(broker: &dyn Broker, prefix: &str, n: usize, n_keys: usize) -
     }
 }
 
-fn config() -> RuntimeConfig {
+pub(crate) fn config() -> RuntimeConfig {
     RuntimeConfig {
         n_workers: 2,
         commit_interval: Duration::from_millis(10),
@@ -291,7 +291,7 @@ const PREFIX: &str = "NOWFOLD_TEST_EOS_PREFIX";
 const NAME: &str = "NOWFOLD_TEST_EOS_NAME";
 const DEATH: &str = "NOWFOLD_TEST_EOS_DEATH";
 
-fn connect(bootstrap: &str, name: Option<String>) -> Kafka {
+pub(crate) fn connect(bootstrap: &str, name: Option<String>) -> Kafka {
     let mut config = KafkaConfig::new(bootstrap);
     config.session_timeout = Duration::from_secs(6);
     config.instance_id = name;
