@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use nowfold_core::names::TopicPartition;
 use nowfold_core::query::QueryError;
 use nowfold_core::record::LogRecord;
 use nowfold_core::time::{Timestamp, hours};
@@ -56,19 +57,32 @@ fn handle(sim: &Simulation, instance: &Instance) -> Option<Features> {
     Some(Features::new(hub, instance.clock(), "activity").pausing_with(sim.pause()))
 }
 
-/// Asks an instance about a member, requiring all that was ever answered, and holds the answer against the log: it must be
+/// The last actions that could be read when an instance started: what it answers must include them, for its stores are
+/// whole before they answer.
+pub(crate) fn readable(sim: &Simulation, partitions: i32) -> Position {
+    let mut position = Position::new();
+    for partition in (0..partitions).map(|n| TopicPartition::new("actions", n)) {
+        let last = sim.log().records(&partition).ok().and_then(|log| log.last().map(|record| record.offset));
+        last.into_iter().for_each(|last| position.advance(partition.clone(), last));
+    }
+    position
+}
+
+/// Asks an instance about a member, in every second case requiring all that was ever answered, and holds the answer against the log: it must be
 /// that of the actions up to its position, or further.
 pub(crate) fn ask(
     sim: &Simulation,
     inputs: &Inputs,
     instance: &Instance,
+    begun: &Position,
     seen: &mut Seen,
     verdict: &mut Verdict,
 ) -> bool {
     let (member, as_of) = (Inputs::any_member(sim), inputs.begin());
     let Some(features) = handle(sim, instance) else { return false };
     let wait = Duration::from_millis(sim.below(300));
-    let asked = features.query(&member).as_of(as_of).at_least(&seen.0).wait_up_to(wait).get();
+    let required = if sim.below(2) == 0 { seen.0.clone() } else { Position::new() };
+    let asked = features.query(&member).as_of(as_of).at_least(&required).wait_up_to(wait).get();
     let answer = match asked {
         Ok(answer) => answer,
         Err(error) if error.is_retriable() => return false,
@@ -78,7 +92,7 @@ pub(crate) fn ask(
             return false;
         }
     };
-    if let Err(words) = judge(sim, &member, as_of, seen, &answer) {
+    if let Err(words) = judge(sim, &member, as_of, [&required, begun], &answer) {
         verdict.wrong_answers += 1;
         verdict.say(format!("{} answered about {member}: {words}", instance.name()));
     }
@@ -88,11 +102,17 @@ pub(crate) fn ask(
     true
 }
 
-fn judge(sim: &Simulation, member: &str, as_of: Timestamp, seen: &Seen, answer: &Answer) -> Result<(), String> {
+fn judge(
+    sim: &Simulation,
+    member: &str,
+    as_of: Timestamp,
+    required: [&Position; 2],
+    answer: &Answer,
+) -> Result<(), String> {
     let Some((partition, at)) = answer.envelope.position.iter().next() else {
         return if answer.envelope.found { Err("something, at no position".to_owned()) } else { Ok(()) };
     };
-    if let Some(wanted) = seen.0.get(partition).filter(|wanted| *wanted > at) {
+    if let Some(wanted) = required.iter().filter_map(|it| it.get(partition)).find(|wanted| *wanted > at) {
         return Err(format!("of {partition} at {at}, but {wanted} was required"));
     }
     let found = Values::answered(answer).map_err(|error| error.to_string())?;

@@ -1,8 +1,10 @@
 //! One seed: instances that come, go, die and stand still while records are fed, and what must hold in the end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nowfold_core::names::TopicPartition;
+use nowfold_operators::position::Position;
 use nowfold_runtime::{Guarantee, RuntimeConfig};
 use nowfold_testkit::sim::{Faults, Instance, SESSION_TIMEOUT, Simulation, config};
 
@@ -42,6 +44,8 @@ struct Run<'a> {
     keeps_names: bool,
     inputs: Inputs,
     seen: Seen,
+    /// What could be read when the instance of this name started.
+    begun: BTreeMap<String, Position>,
     instances: Vec<Instance>,
     n_started: u64,
     outcome: Outcome,
@@ -61,6 +65,7 @@ impl<'a> Run<'a> {
             keeps_names: sim.below(2) == 0,
             inputs: Inputs::new(sim.now()),
             seen: Seen::default(),
+            begun: BTreeMap::new(),
             instances: Vec::new(),
             n_started: 0,
             outcome: Outcome {
@@ -139,6 +144,7 @@ impl<'a> Run<'a> {
             ..config(self.guarantee)
         };
         let topology = app::topology().unwrap_or_else(|error| panic!("{error}"));
+        self.begun.insert(name.clone(), features::readable(self.sim, self.partitions));
         self.instances.push(self.sim.start(&name, topology, settings));
     }
 
@@ -166,7 +172,8 @@ impl<'a> Run<'a> {
     fn ask(&mut self) {
         for instance in &self.instances {
             let verdict = &mut self.outcome.verdict;
-            let answered = features::ask(self.sim, &self.inputs, instance, &mut self.seen, verdict);
+            let Some(begun) = self.begun.get(instance.name()) else { continue };
+            let answered = features::ask(self.sim, &self.inputs, instance, begun, &mut self.seen, verdict);
             self.outcome.answers += u64::from(answered);
         }
     }
