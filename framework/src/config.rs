@@ -9,7 +9,8 @@ use nowfold_core::serde::{SchemaRegistry, SerdeEnv};
 use nowfold_core::task::TaskIdle;
 use nowfold_embedded::EmbeddedLog;
 use nowfold_runtime::broker::Broker;
-use nowfold_runtime::{Guarantee, RuntimeConfig, SystemClock};
+use nowfold_runtime::local::{Durability, LocalState};
+use nowfold_runtime::{Guarantee, RuntimeConfig, RuntimeError, SystemClock};
 
 use crate::error::Error;
 
@@ -30,6 +31,10 @@ pub struct Config {
     pub(crate) metrics: Option<Metrics>,
     /// Settings of the workers.
     pub(crate) runtime: RuntimeConfig,
+    /// Where this process keeps what it needs for a quick restart.
+    pub(crate) state_dir: Option<PathBuf>,
+    /// What a crash of the machine may take of that.
+    pub(crate) state_durability: Durability,
 }
 
 /// Renders metrics as Prometheus text.
@@ -89,6 +94,8 @@ impl Config {
             #[cfg(feature = "serve")]
             metrics: None,
             runtime: RuntimeConfig::default(),
+            state_dir: None,
+            state_durability: Durability::default(),
         }
     }
 
@@ -99,6 +106,7 @@ impl Config {
     /// | `NOWFOLD_BOOTSTRAP` | Kafka's address | the embedded log |
     /// | `NOWFOLD_REGISTRY` | URL of the Schema Registry | single-object encoding |
     /// | `NOWFOLD_DATA_DIR` | where the embedded log keeps its data | nowhere: lost on exit |
+    /// | `NOWFOLD_STATE_DIR` | where this process keeps its state, for a quick restart | nowhere: every start reads the topics |
     /// | `NOWFOLD_HTTP` | address of the query server, such as `127.0.0.1:7070` | no server |
     /// | `NOWFOLD_GUARANTEE` | `at-least-once` or `exactly-once` | `at-least-once` |
     /// | `NOWFOLD_MAX_TASK_IDLE_MS` | how long a task waits for sources that are empty: see [`max_task_idle`](Self::max_task_idle) | `0` |
@@ -137,6 +145,7 @@ impl Config {
             (Some(dir), _) => config = config.data_dir(dir),
             (None, _) => {}
         }
+        config = variable("NOWFOLD_STATE_DIR").into_iter().fold(config, Self::state_dir);
         match variable("NOWFOLD_GUARANTEE").as_deref() {
             None | Some("at-least-once") => {}
             Some("exactly-once") => config = config.guarantee(Guarantee::ExactlyOnce),
@@ -170,6 +179,27 @@ impl Config {
         if let Place::Embedded { data_dir, .. } = &mut self.place {
             *data_dir = Some(dir.into());
         }
+        self
+    }
+
+    /// Keeps the state of this process's tasks in this directory, so that a restart reads only the tail of the topics: see
+    /// the guide to the state directory. One process at a time may have it open. It may be deleted while none has: all of it
+    /// comes back from the topics. Refused with an embedded log whose content is lost on exit.
+    ///
+    /// ```
+    /// use nowfold::prelude::*;
+    ///
+    /// let config = Config::kafka("127.0.0.1:9092").state_dir("/var/lib/job-feed");
+    /// ```
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
+        self
+    }
+
+    /// What a crash of the machine may take of the state directory: by default the last moments before it, which the
+    /// restart reads from the topics.
+    pub fn state_durability(mut self, durability: Durability) -> Self {
+        self.state_durability = durability;
         self
     }
 
@@ -342,6 +372,21 @@ impl Config {
     pub fn is_volatile(&self) -> bool {
         matches!(self.place, Place::Embedded { log: None, data_dir: None })
     }
+}
+
+/// Opens the state directory of `app`, if there is one.
+pub(crate) fn local_state(config: &Config, app: &str) -> Result<Option<Arc<dyn LocalState>>, Error> {
+    let Some(dir) = &config.state_dir else { return Ok(None) };
+    if config.is_volatile() {
+        let cause = format!(
+            "the state directory {} is for one log, but the embedded log begins anew at every start; keep it with \
+             NOWFOLD_DATA_DIR, or leave the state directory out",
+            dir.display()
+        );
+        return Err(Error::Config { cause });
+    }
+    let state = nowfold_disk::StateDir::open(dir, app, config.state_durability).map_err(RuntimeError::from)?;
+    Ok(Some(Arc::new(state)))
 }
 
 /// The registry client for a URL.

@@ -49,6 +49,7 @@ pub use signals::end_flag;
 pub use streams::Streams;
 
 pub use nowfold_core as core;
+pub use nowfold_disk as disk;
 pub use nowfold_embedded as embedded;
 #[cfg(feature = "kafka")]
 pub use nowfold_kafka as kafka;

@@ -2,8 +2,8 @@
 
 pub use crate::{Config, Error, Producer, Streams};
 pub use nowfold_core::dsl::{
-    Buffer, Emit, ForeignJoined, GlobalTable, Joined, KStream, KTable, Materialized, Repartition, StreamJoined, StreamsBuilder,
-    Through,
+    Buffer, Emit, ForeignJoined, GlobalTable, Joined, KStream, KTable, Materialized, Repartition, StreamJoined,
+    StreamsBuilder, Through,
 };
 pub use nowfold_core::failure::Verdict;
 pub use nowfold_core::query::QueryError;

@@ -40,6 +40,7 @@ impl Streams {
     /// server cannot listen.
     pub fn start(topology: Topology, config: Config) -> Result<Self, Error> {
         let serdes = config.serde_env()?;
+        let local = config::local_state(&config, topology.app())?;
         let (broker, embedded) = open(&config)?;
         if embedded.is_some() {
             create_foreign_topics(broker.as_ref(), &topology, config.runtime.default_partitions)?;
@@ -47,7 +48,7 @@ impl Streams {
         let platform = Platform { broker: broker.clone(), clock: Arc::new(SystemClock), serdes: serdes.clone() };
         let mut runtime = config.runtime.clone();
         runtime.process_id = runtime.process_id.or_else(|| config.process_id());
-        let inner = nowfold_runtime::Streams::start(topology, platform, runtime)?;
+        let inner = nowfold_runtime::Streams::start_with_state(topology, platform, runtime, local)?;
         let erasures = EraseWriter::new(broker.clone(), serdes.clone(), inner.clock());
         let app = Self {
             inner,

@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("nowfold-cli", &["nowfold", "nowfold-mapping", "nowfold-strict"]),
     ("nowfold-testkit", &["nowfold-core", "nowfold-embedded", "nowfold-runtime"]),
     ("nowfold-runtime", &["nowfold-core"]),
+    ("nowfold-disk", &["nowfold-core", "nowfold-runtime"]),
     ("nowfold-embedded", &["nowfold-core", "nowfold-runtime"]),
     ("nowfold-kafka", &["nowfold-core", "nowfold-runtime"]),
     ("nowfold-serve", &["nowfold-core", "nowfold-operators", "nowfold-runtime"]),

@@ -21,4 +21,5 @@ mod poison;
 mod registry_away;
 mod robust;
 mod signalled;
+mod state_dir;
 mod support;

@@ -1,5 +1,6 @@
 //! The log itself.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -33,6 +34,11 @@ impl Inner {
     }
 }
 
+/// The standard library seeds its hashers at random.
+fn random_id() -> String {
+    format!("embedded log {:016x}", RandomState::new().build_hasher().finish())
+}
+
 /// What the handles share.
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -43,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) faults: Arc<FaultPlan>,
     pub(crate) transactions: Transactions,
     pub(crate) name: String,
+    /// What tells it from other logs: its directory, or a random number.
+    pub(crate) id: String,
     /// The next producer's number.
     pub(crate) n_producers: AtomicU64,
 }
@@ -85,6 +93,7 @@ impl EmbeddedLog {
     }
 
     fn start(data: Option<Arc<DataDir>>, options: Options, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let id = data.as_ref().map_or_else(random_id, |data| data.id());
         let at = data.as_ref().map(|data| format!(" in {}", data.path().display()));
         let name = format!("the embedded log{}", at.unwrap_or_default());
         let offsets = Offsets::open(data.as_deref())?;
@@ -106,6 +115,7 @@ impl EmbeddedLog {
                 faults,
                 transactions: Transactions::default(),
                 name,
+                id,
                 n_producers: AtomicU64::new(0),
             }),
         })

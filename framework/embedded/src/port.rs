@@ -20,6 +20,10 @@ impl Broker for EmbeddedLog {
         self.inner.name.clone()
     }
 
+    fn log_id(&self) -> Result<String, BrokerError> {
+        Ok(self.inner.id.clone())
+    }
+
     fn topics(&self, names: &[TopicName], _timeout: Duration) -> Result<Vec<Option<TopicInfo>>, BrokerError> {
         Ok(names.iter().map(|name| self.inner.topics.get(name).map(|topic| topic.info())).collect())
     }

@@ -210,6 +210,19 @@ impl Broker for Kafka {
         format!("Kafka at {}", self.config().bootstrap)
     }
 
+    /// The cluster's id.
+    fn log_id(&self) -> Result<String, BrokerError> {
+        let timeout = client::timeout(self.config().request_timeout);
+        let asked = |consumer: &DataConsumer| match consumer.client().fetch_cluster_id(timeout) {
+            Some(id) => Ok(format!("Kafka cluster {id}")),
+            None => Err(BrokerError::Unavailable {
+                operation: format!("ask {} for the cluster's id", self.describe()),
+                cause: "no answer in time".to_owned(),
+            }),
+        };
+        self.ask(asked)
+    }
+
     fn topics(&self, names: &[TopicName], timeout: Duration) -> Result<Vec<Option<TopicInfo>>, BrokerError> {
         self.ask(|consumer| admin::topics(self.config(), consumer, names, timeout))
     }

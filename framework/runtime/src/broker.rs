@@ -144,6 +144,15 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// One phrase for people: `Kafka at 127.0.0.1:9092`, `embedded log`.
     fn describe(&self) -> String;
 
+    /// What tells this log from every other, and stays the same while the log lives, such as the id of a Kafka cluster:
+    /// what a process keeps on its disk is of one log. Empty, the default, where the log has no such name.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    fn log_id(&self) -> Result<String, BrokerError> {
+        Ok(String::new())
+    }
+
     /// Topics by name; a missing one is `None`, in the order asked.
     ///
     /// # Errors

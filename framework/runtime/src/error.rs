@@ -6,6 +6,7 @@ use nowfold_core::serde::SerdeError;
 use nowfold_core::state::StoreError;
 
 use super::broker::BrokerError;
+use super::local::LocalError;
 
 /// Why an application does not start or stopped. Displays with its code, the cause and the next step.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -73,6 +74,22 @@ pub enum RuntimeError {
         /// One past the last record that the log holds.
         end: Offset,
     },
+    /// What this process keeps on its disk reaches beyond the end of a topic: the topic was created again, or lost its end.
+    #[error(
+        "NF155 the state directory holds {partition} up to offset {position}, but the topic ends at {end}: topic {:?} was created again, or lost records. Nothing is read, since what is on disk may not belong to it. To rebuild the state from the topic as it is now, stop the application and delete its state directory",
+        .partition.topic
+    )]
+    LocalAhead {
+        /// The partition.
+        partition: TopicPartition,
+        /// One past the last record on disk.
+        position: Offset,
+        /// One past the last record that the topic holds.
+        end: Offset,
+    },
+    /// The state directory cannot be used.
+    #[error("{0}")]
+    Local(#[from] LocalError),
     /// Records were deleted before they were processed.
     #[error(
         "NF123 {partition} begins at offset {start}, but {app:?} has processed it up to {position} only: {} records were deleted before they were read. Raise retention.ms of topic {:?}; to go on without them, stop the application and run kafka-consumer-groups --group {app} --topic {} --reset-offsets --to-earliest --execute",

@@ -6,20 +6,21 @@ use std::time::{Duration, Instant};
 use nowfold_core::names::{Offset, StoreName, TopicPartition};
 use nowfold_core::query::{Lag, PartitionHandle, ProgressCell, Readiness, StoreHub};
 use nowfold_core::record::LogRecord;
+use nowfold_core::state::Changelog;
 use nowfold_core::task::{Effects, Processed, SourceStatus, Task, TaskId, TaskIdle};
-use nowfold_core::time::Timestamp;
-use nowfold_core::topology::{StartPolicy, SubTopology, Topology};
+use nowfold_core::time::{Clock, Timestamp};
+use nowfold_core::topology::{SourceTopic, StartPolicy, SubTopology, Topology};
 
 use super::broker::{Broker, BrokerError, PartitionReader, Waker};
 use super::error::RuntimeError;
 use super::host;
+use super::local::{LocalState, LocalStores, LogOrigin, World};
 use super::pace::Throttle;
-use super::source::{BLOCKED_BACKOFF, Source};
-use super::status::{TaskPhase, TaskStatus};
+use super::source::{BLOCKED_BACKOFF, LocalSource, Source};
+use super::status::{Restored, TaskPhase, TaskStatus};
 use super::topics::Topics;
 
 /// What every task needs to be opened.
-#[derive(Debug)]
 pub(crate) struct Surroundings {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) topology: Topology,
@@ -27,12 +28,25 @@ pub(crate) struct Surroundings {
     pub(crate) hub: Arc<StoreHub>,
     /// How long tasks wait for sources that are empty.
     pub(crate) idle: TaskIdle,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// What this process keeps on its disk.
+    pub(crate) local: Option<Arc<dyn LocalState>>,
+}
+
+impl std::fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings").field("broker", &self.broker).field("local", &self.local).finish_non_exhaustive()
+    }
 }
 
 /// An open task.
 #[derive(Debug)]
 pub(crate) struct Runner {
     task: Task,
+    /// The stores that lie on disk.
+    local: Option<LocalStores>,
+    /// Records read to rebuild them since they were last written.
+    unwritten: usize,
     status: Arc<TaskStatus>,
     changelogs: Vec<ChangelogRestore>,
     sources: Vec<Source>,
@@ -41,6 +55,8 @@ pub(crate) struct Runner {
     blocked_until: Option<Instant>,
     buffer: Vec<LogRecord>,
     restore_total: u64,
+    /// Of changelogs that are read to their ends.
+    restored: Restored,
     /// Whether effects were taken since the last commit.
     has_effects: bool,
     /// How often it is said that a record waits.
@@ -54,6 +70,7 @@ struct ChangelogRestore {
     reader: Box<dyn PartitionReader>,
     from: Offset,
     until: Offset,
+    restored: Restored,
 }
 
 /// A published store partition.
@@ -77,18 +94,24 @@ impl Runner {
         let Some(part) = around.topology.subtopologies().get(id.subtopology) else {
             return Err(RuntimeError::Stopped { reason: format!("task {id} is not of this topology") });
         };
-        let task = Task::new(&around.topology, part, id.partition, |topic| around.topics.partitions(topic));
+        let mut local = open_local(around, part, id)?;
+        let partitions_of = |topic: &_| around.topics.partitions(topic);
+        let task = Task::with_stores(&around.topology, part, id.partition, partitions_of, |spec| {
+            local.as_mut().and_then(|local| local.take(spec))
+        });
         let mut task = task.idling(around.idle);
         // First the committed offsets, which are given out only when no transaction is about to change them, and then the
         // changelogs' ends: what those offsets stand for lies before them.
-        let sources = open_sources(around, part, &mut task, waker)?;
-        let changelogs = open_changelogs(around.broker.as_ref(), &task, waker)?;
+        let sources = open_sources(around, part, local.as_ref(), &mut task, waker)?;
+        let changelogs = open_changelogs(around.broker.as_ref(), &task, local.as_mut(), waker)?;
         let stores = publish(around, part, &task, &sources);
         let restore_total = changelogs.iter().map(|log| u64::try_from(log.until - log.from).unwrap_or(0)).sum();
         let hub = around.hub.clone();
         status.complete(sources.iter().map(Source::completed).collect());
         Ok(Self {
             task,
+            local,
+            unwritten: 0,
             status,
             changelogs,
             sources,
@@ -97,6 +120,7 @@ impl Runner {
             blocked_until: None,
             buffer: Vec::new(),
             restore_total,
+            restored: Restored::default(),
             has_effects: false,
             said: Throttle::new(Duration::from_secs(5)),
         })
@@ -118,27 +142,60 @@ impl Runner {
     }
 
     /// Reads and processes one batch. Returns how many records moved.
-    pub(crate) fn step(&mut self, now: Timestamp, batch: usize) -> Result<usize, RuntimeError> {
+    pub(crate) fn step(&mut self, now: Timestamp, batch: usize, broker: &dyn Broker) -> Result<usize, RuntimeError> {
         if !self.changelogs.is_empty() {
             let n = self.restore_changelogs(batch)?;
+            self.unwritten += n;
+            if self.unwritten >= UNWRITTEN || self.changelogs.is_empty() {
+                self.write_restored(broker, now);
+            }
             self.publish_progress(now);
             return Ok(n);
         }
         let polled = self.poll(batch)?;
         let processed = self.process(now, batch)?;
+        if self.only_tables_restore() {
+            self.unwritten += processed;
+            if self.unwritten >= UNWRITTEN {
+                self.write_restored(broker, now);
+            }
+        }
         self.publish_progress(now);
         Ok(polled + processed)
+    }
+
+    /// Whether all that is processed now is rows of tables from before the committed offsets. Rows with effects come when
+    /// every source is restored; event logs have some before.
+    fn only_tables_restore(&self) -> bool {
+        !self.task.is_restored() && self.sources.iter().all(|source| source.start != StartPolicy::EventLog)
+    }
+
+    /// Puts on disk what stores were rebuilt from: all of it is committed already, and it shall not gather in memory.
+    fn write_restored(&mut self, broker: &dyn Broker, now: Timestamp) {
+        self.unwritten = 0;
+        let Some(local) = &mut self.local else { return };
+        for log in &self.changelogs {
+            local.restored_to(&log.store, log.reader.position());
+        }
+        local.commit(broker, now, positions(&self.task));
     }
 
     fn restore_changelogs(&mut self, batch: usize) -> Result<usize, RuntimeError> {
         let mut moved = 0;
         for log in &mut self.changelogs {
-            moved += log.reader.poll(batch, &mut self.buffer)?;
+            let n = log.reader.poll(batch, &mut self.buffer)?;
+            moved += n;
+            log.restored.count(false, n);
             for record in self.buffer.drain(..).filter(|record| record.offset < log.until) {
                 self.task.restore(&log.store, &record)?;
             }
         }
-        self.changelogs.retain(|log| log.reader.position() < log.until);
+        for log in self.changelogs.extract_if(.., |log| log.reader.position() >= log.until) {
+            self.restored = self.restored.plus(log.restored);
+            if let Some(local) = &mut self.local {
+                local.restored_to(&log.store, log.until);
+            }
+        }
         Ok(moved)
     }
 
@@ -190,6 +247,9 @@ impl Runner {
     pub(crate) fn take_effects(&mut self) -> Effects {
         let effects = self.task.take_effects();
         self.has_effects |= !effects.is_empty();
+        if let Some(local) = &mut self.local {
+            effects.changelog.iter().for_each(|write| local.wrote(&write.store));
+        }
         effects
     }
 
@@ -213,11 +273,16 @@ impl Runner {
         self.task.positions()
     }
 
-    pub(crate) fn committed(&mut self) {
+    /// All that was processed is committed on the broker.
+    pub(crate) fn committed(&mut self, around: &Surroundings) {
+        let broker = around.broker.as_ref();
         self.task.committed();
         self.has_effects = false;
         for (source, status) in self.sources.iter_mut().zip(self.task.sources()) {
-            source.committed(&status);
+            source.committed(&status, broker);
+        }
+        if let Some(local) = &mut self.local {
+            local.commit(broker, around.clock.now(), positions(&self.task));
         }
         self.status.complete(self.sources.iter().map(Source::completed).collect());
     }
@@ -246,6 +311,7 @@ impl Runner {
             progress.known_at = now.minus(self.sources.iter().map(Source::known_age).max().unwrap_or_default());
         });
         self.status.set(self.phase(&statuses, &lags, now));
+        *self.status.restored.lock() = self.restored_records();
         for store in &self.stores {
             let (Some(source), Some(status)) = (self.sources.get(store.source), statuses.get(store.source)) else {
                 continue;
@@ -253,6 +319,11 @@ impl Runner {
             let lag = lags.get(store.source).copied().unwrap_or(Lag::Unknown);
             store.publish(source, status, lag, now, self.changelogs.is_empty());
         }
+    }
+
+    fn restored_records(&self) -> Restored {
+        let sources = self.sources.iter().map(|source| source.restored_records);
+        sources.chain(self.changelogs.iter().map(|log| log.restored)).fold(self.restored, Restored::plus)
     }
 
     fn phase(&self, statuses: &[SourceStatus], lags: &[Lag], now: Timestamp) -> TaskPhase {
@@ -308,15 +379,42 @@ fn worse(a: Lag, b: Lag) -> Lag {
     }
 }
 
-fn open_changelogs(broker: &dyn Broker, task: &Task, waker: &Waker) -> Result<Vec<ChangelogRestore>, BrokerError> {
+/// How many records that rebuild stores on disk may wait to be written there.
+const UNWRITTEN: usize = 50_000;
+
+/// The next offset of every source.
+fn positions(task: &Task) -> Vec<(TopicPartition, Offset)> {
+    task.sources().into_iter().filter_map(|source| Some((source.partition, source.next_offset?))).collect()
+}
+
+fn open_local(around: &Surroundings, part: &SubTopology, id: TaskId) -> Result<Option<LocalStores>, RuntimeError> {
+    let Some(local) = &around.local else { return Ok(None) };
+    let world = World {
+        broker: around.broker.as_ref(),
+        topology: &around.topology,
+        topics: &around.topics,
+        now: around.clock.now(),
+    };
+    LocalStores::open(local.as_ref(), world, part, id)
+}
+
+fn open_changelogs(
+    broker: &dyn Broker,
+    task: &Task,
+    mut local: Option<&mut LocalStores>,
+    waker: &Waker,
+) -> Result<Vec<ChangelogRestore>, BrokerError> {
     let mut open = Vec::new();
     for (store, topic) in task.changelogs() {
         let partition = TopicPartition { topic: topic.clone(), partition: task.id().partition };
         // Up to the very end: a transaction that is decided but not yet marked so is waited for.
-        let (from, until) = (broker.watermarks(&partition)?.low, broker.log_end(&partition)?);
+        let (low, until) = (broker.watermarks(&partition)?.low, broker.log_end(&partition)?);
+        let from = local.as_ref().and_then(|local| local.changelog(store)).unwrap_or(low);
         if from < until {
             let reader = broker.reader(&partition, from, waker.clone())?;
-            open.push(ChangelogRestore { store: store.clone(), reader, from, until });
+            open.push(ChangelogRestore { store: store.clone(), reader, from, until, restored: Restored::default() });
+        } else if let Some(local) = &mut local {
+            local.restored_to(store, from);
         }
     }
     Ok(open)
@@ -326,15 +424,39 @@ fn open_changelogs(broker: &dyn Broker, task: &Task, waker: &Waker) -> Result<Ve
 fn open_sources(
     around: &Surroundings,
     part: &SubTopology,
+    stores: Option<&LocalStores>,
     task: &mut Task,
     waker: &Waker,
 ) -> Result<Vec<Source>, RuntimeError> {
     let here = task.id().partition;
     let mut open = Vec::new();
     for topic in part.sources.iter().filter(|source| here < around.topics.partitions(&source.topic)) {
-        open.push(Source::open(around.broker.as_ref(), around.topology.app(), topic, task, waker.clone())?);
+        let local = local_source(around, part, topic, stores, task.id())?;
+        open.push(Source::open(&around.broker, around.topology.app(), topic, local, task, waker.clone())?);
     }
     Ok(open)
+}
+
+/// What this process's disk has of a source: a copy of an event log, or where the stores on disk are in it.
+fn local_source(
+    around: &Surroundings,
+    part: &SubTopology,
+    source: &SourceTopic,
+    stores: Option<&LocalStores>,
+    id: TaskId,
+) -> Result<LocalSource, RuntimeError> {
+    let partition = TopicPartition { topic: source.topic.clone(), partition: id.partition };
+    if source.start == StartPolicy::EventLog {
+        let origin = LogOrigin { log_id: around.broker.log_id()?, partition };
+        let log = around.local.as_ref().map(|local| local.log(id, &origin)).transpose()?;
+        return Ok(LocalSource { log, position: None });
+    }
+    // A table in memory needs all of its topic, even if another one of it lies on disk.
+    let table = Changelog::Table(source.topic.clone());
+    let tables = part.stores.iter().filter_map(|name| around.topology.stores().get(name));
+    let mut tables = tables.filter(|spec| spec.changelog == table);
+    let all_kept = tables.all(|spec| stores.is_some_and(|stores| stores.keeps(&spec.name)));
+    Ok(LocalSource { log: None, position: stores.filter(|_| all_kept).and_then(|stores| stores.source(&partition)) })
 }
 
 fn publish(around: &Surroundings, part: &SubTopology, task: &Task, sources: &[Source]) -> Vec<OpenStore> {

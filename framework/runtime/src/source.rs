@@ -1,5 +1,6 @@
 //! One source partition of an open task: its reader, and how far behind it is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Counter, Gauge};
@@ -13,6 +14,8 @@ use nowfold_core::topology::{SourceTopic, StartPolicy};
 use super::broker::{Broker, BrokerError, PartitionReader, Waker, Watermarks, append_time};
 use super::error::RuntimeError;
 use super::host;
+use super::local::{Copied, LocalLog};
+use super::status::Restored;
 
 /// A source partition being read.
 #[derive(Debug)]
@@ -25,6 +28,12 @@ pub(crate) struct Source {
     pub(crate) opened_at: Watermarks,
     /// Append time of the first record read, when the log's start had moved on before that.
     pub(crate) log_start: Option<Timestamp>,
+    /// Where reading began.
+    begun_at: Offset,
+    /// The copy of an event log on this process's disk.
+    copy: Option<Copied>,
+    /// Records that were read only to rebuild a store.
+    pub(crate) restored_records: Restored,
     behind_since: Option<Timestamp>,
     /// The next offset as last committed, with all effects of the records before it stored.
     committed: Offset,
@@ -32,7 +41,17 @@ pub(crate) struct Source {
     lag_records: Gauge,
 }
 
+/// What this process's disk has of a source.
+#[derive(Debug, Default)]
+pub(crate) struct LocalSource {
+    /// A copy of an event log.
+    pub(crate) log: Option<Box<dyn LocalLog>>,
+    /// How far the stores on disk are in it.
+    pub(crate) position: Option<Offset>,
+}
+
 /// Where reading begins, and up to where it only rebuilds a store.
+#[derive(Clone, Copy)]
 struct Beginning {
     position: Offset,
     replay_until: Option<Offset>,
@@ -41,18 +60,26 @@ struct Beginning {
 impl Source {
     /// Opens the reader where the source's policy says, and tells the task.
     pub(crate) fn open(
-        broker: &dyn Broker,
+        broker: &Arc<dyn Broker>,
         group: &str,
         topic: &SourceTopic,
+        local: LocalSource,
         task: &mut Task,
         waker: Waker,
     ) -> Result<Self, RuntimeError> {
         let partition = TopicPartition { topic: topic.topic.clone(), partition: task.id().partition };
         let committed = broker.committed(group, std::slice::from_ref(&partition))?.pop().flatten();
         let committed = committed.map(|committed| committed.offset);
-        let opened_at = bounds(broker, group, &partition, committed)?;
-        let beginning = beginning(topic.start, opened_at, committed);
-        let reader = broker.reader(&partition, beginning.position, waker)?;
+        let opened_at = bounds(broker.as_ref(), group, &partition, committed)?;
+        let mut beginning = beginning(topic.start, opened_at, committed, local.position);
+        let copy = local.log.map(|log| Copied::fit(log, &partition, opened_at)).transpose()?;
+        let reader = match &copy {
+            None => broker.reader(&partition, beginning.position, waker)?,
+            Some(copy) => {
+                beginning.position = copy.start();
+                copy.reader(broker.clone(), waker)
+            }
+        };
         task.begin(&partition, beginning.position, beginning.replay_until);
         // What lies behind the committed offset had no effects yet: its dead letters, say, must not be lost.
         task.effects_from(&partition, committed.unwrap_or(opened_at.low));
@@ -63,6 +90,9 @@ impl Source {
             reader,
             opened_at,
             log_start: None,
+            begun_at: beginning.position,
+            copy,
+            restored_records: Restored::default(),
             behind_since: None,
             committed: beginning.position,
             records_in: metrics::counter!("nowfold_records_in_total", &labels),
@@ -82,7 +112,12 @@ impl Source {
         let mut n = 0;
         if status.buffered < batch {
             n = self.reader.poll(batch, buffer).map_err(|error| out_of_range(&self.group, error))?;
-            if self.opened_at.low > 0 && self.log_start.is_none() {
+            // The copy is known to be read only by a poll that finds nothing more in it.
+            let from_copy = self.copy.as_ref().is_some_and(Copied::is_replaying);
+            if !status.restored || from_copy {
+                self.restored_records.count(from_copy, n);
+            }
+            if self.begun_at > 0 && self.log_start.is_none() {
                 self.log_start = buffer.first().map(|first| append_time(first).unwrap_or(first.timestamp));
             }
             self.records_in.increment(n as u64);
@@ -115,7 +150,10 @@ impl Source {
     }
 
     /// The effects of all records before the present position are stored.
-    pub(crate) fn committed(&mut self, status: &SourceStatus) {
+    pub(crate) fn committed(&mut self, status: &SourceStatus, broker: &dyn Broker) {
+        if let Some(copy) = &self.copy {
+            copy.flush(broker);
+        }
         self.committed = status.next_offset.unwrap_or(self.committed);
     }
 
@@ -126,9 +164,9 @@ impl Source {
 
     /// Records read and to be read to rebuild a store.
     pub(crate) fn restored(&self, status: &SourceStatus) -> (u64, u64) {
-        let until = status.replay_until.unwrap_or(self.opened_at.low);
-        let next = status.next_offset.unwrap_or(self.opened_at.low).min(until);
-        let count = |to: Offset| u64::try_from(to - self.opened_at.low).unwrap_or(0);
+        let until = status.replay_until.unwrap_or(self.begun_at);
+        let next = status.next_offset.unwrap_or(self.begun_at).min(until);
+        let count = |to: Offset| u64::try_from(to - self.begun_at).unwrap_or(0);
         (count(next), count(until))
     }
 }
@@ -168,6 +206,23 @@ fn bounds(
     Err(RuntimeError::TopicRecreated { app, partition, position, end: log.high })
 }
 
+/// One past the last record of a partition; a log that ends before `position` is believed only after some looks.
+pub(crate) fn end_beyond(
+    broker: &dyn Broker,
+    partition: &TopicPartition,
+    position: Offset,
+) -> Result<Offset, BrokerError> {
+    let mut end = broker.log_end(partition)?;
+    for _ in 1..LOOKS {
+        if position <= end {
+            break;
+        }
+        host::sleep(BETWEEN_LOOKS);
+        end = broker.log_end(partition)?;
+    }
+    Ok(end)
+}
+
 /// A position that its log does not hold, in words that say why and what to do.
 fn out_of_range(group: &str, error: BrokerError) -> RuntimeError {
     let BrokerError::OffsetOutOfRange { partition, offset: position, low, high } = error else { return error.into() };
@@ -179,11 +234,14 @@ fn out_of_range(group: &str, error: BrokerError) -> RuntimeError {
     }
 }
 
-fn beginning(start: StartPolicy, log: Watermarks, committed: Option<Offset>) -> Beginning {
+/// `local` is how far the stores on disk are.
+fn beginning(start: StartPolicy, log: Watermarks, committed: Option<Offset>, local: Option<Offset>) -> Beginning {
+    let local = local.filter(|offset| (log.low..=log.high).contains(offset));
     match start {
-        StartPolicy::Committed => Beginning { position: committed.unwrap_or(log.low), replay_until: None },
+        StartPolicy::Committed => Beginning { position: committed.or(local).unwrap_or(log.low), replay_until: None },
         StartPolicy::Table => {
-            Beginning { position: log.low, replay_until: committed.map(|offset| offset.min(log.high)) }
+            let replay_until = committed.map(|offset| offset.min(log.high));
+            Beginning { position: local.unwrap_or(log.low), replay_until }
         }
         StartPolicy::EventLog => Beginning { position: log.low, replay_until: Some(log.high) },
     }

@@ -32,6 +32,26 @@ pub enum TaskPhase {
     Running,
 }
 
+/// Records that were read only to rebuild stores, by where they came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// From this process's disk.
+    pub local: u64,
+    /// From topics.
+    pub topic: u64,
+}
+
+impl Restored {
+    /// Counts records.
+    pub(crate) fn count(&mut self, is_local: bool, n: usize) {
+        *(if is_local { &mut self.local } else { &mut self.topic }) += n as u64;
+    }
+
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { local: self.local + other.local, topic: self.topic + other.topic }
+    }
+}
+
 /// One task's phase and lag.
 #[derive(Debug)]
 pub(crate) struct TaskStatus {
@@ -42,6 +62,8 @@ pub(crate) struct TaskStatus {
     pub(crate) lag: Arc<ProgressCell>,
     /// By source, the offset before which everything is done.
     completed: Mutex<Vec<(TopicPartition, Offset)>>,
+    /// What its stores were rebuilt from.
+    pub(crate) restored: Mutex<Restored>,
 }
 
 impl TaskStatus {
@@ -51,6 +73,7 @@ impl TaskStatus {
             settled: AtomicBool::new(false),
             lag: Arc::new(ProgressCell::restoring()),
             completed: Mutex::new(Vec::new()),
+            restored: Mutex::default(),
         }
     }
 
@@ -103,6 +126,11 @@ impl TaskTable {
     /// Each task's phase, by task.
     pub(crate) fn phases(&self) -> Vec<(TaskId, TaskPhase)> {
         self.0.lock().iter().map(|(id, status)| (*id, status.phase())).collect()
+    }
+
+    /// What the stores of all tasks were rebuilt from.
+    pub(crate) fn restored(&self) -> Restored {
+        self.0.lock().values().fold(Restored::default(), |sum, status| sum.plus(*status.restored.lock()))
     }
 
     /// The application runs with these tasks.

@@ -22,13 +22,14 @@ use super::coordinator::{Coordinator, WorkerHandle};
 use super::error::RuntimeError;
 use super::globals::{Applied, Globals};
 use super::host;
+use super::local::LocalState;
 use super::mailbox::{self, Sender};
 use super::output::Outbox;
 use super::pace::{Backoff, Throttle};
 use super::runner::Surroundings;
 use super::signal::Signal;
 use super::state::{AppState, StateCell};
-use super::status::{TaskPhase, TaskTable};
+use super::status::{Restored, TaskPhase, TaskTable};
 use super::topics::{self, Topics};
 use super::worker::{Worker, caught};
 
@@ -104,6 +105,20 @@ impl Streams {
     /// [`RuntimeError`] when the broker is not reached within the connect timeout, a topic is missing or has a setting
     /// that would lose state, or a serde cannot be set up.
     pub fn start(topology: Topology, platform: Platform, config: RuntimeConfig) -> Result<Self, RuntimeError> {
+        Self::start_with_state(topology, platform, config, None)
+    }
+
+    /// As [`start`](Self::start), with a directory on this machine that keeps the tasks' stores and event logs: a restart
+    /// then reads only the tail of their topics.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with_state(
+        topology: Topology,
+        platform: Platform,
+        config: RuntimeConfig,
+        local: Option<Arc<dyn LocalState>>,
+    ) -> Result<Self, RuntimeError> {
         let (state, started) = (Arc::new(StateCell::default()), host::now());
         state.set(AppState::Connecting);
         let Platform { broker, clock, serdes } = platform;
@@ -122,6 +137,8 @@ impl Streams {
             topics,
             hub: hub.clone(),
             idle: config.max_task_idle,
+            clock: clock.clone(),
+            local,
         });
         let membership = broker.join(topology.app(), &subscribed)?;
         state.set(AppState::Rebalancing);
@@ -223,6 +240,11 @@ impl Streams {
         let mut completed = self.tasks.completed();
         completed.extend(self.globals.lock().clone());
         completed
+    }
+
+    /// What the stores of this process's tasks were rebuilt from when these were opened.
+    pub fn restored(&self) -> Restored {
+        self.tasks.restored()
     }
 
     /// Store partitions that live here, for query handles.

@@ -21,6 +21,11 @@ impl Topics {
         self.0.get(topic).map_or(0, |info| info.partitions)
     }
 
+    /// A topic's setting under Kafka's name.
+    pub(crate) fn setting(&self, topic: &TopicName, key: &str) -> Option<&str> {
+        self.0.get(topic)?.config.get(key).map(String::as_str)
+    }
+
     fn sizes(&self) -> BTreeMap<&TopicName, i32> {
         self.0.iter().map(|(name, info)| (name, info.partitions)).collect()
     }

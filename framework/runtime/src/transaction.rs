@@ -60,7 +60,7 @@ impl Worker {
         match committed {
             Ok(()) => {
                 self.outbox.committed();
-                self.runners.iter_mut().for_each(Runner::committed);
+                self.runners.iter_mut().for_each(|runner| runner.committed(&self.around));
                 self.last_recommit = if all { Some(started) } else { self.last_recommit };
                 Ok(Outcome::Committed)
             }

@@ -242,7 +242,7 @@ impl Worker {
                 self.retry_at = Some(host::now() + RETRY);
                 break;
             }
-            match runner.step(now, self.config.batch) {
+            match runner.step(now, self.config.batch, self.around.broker.as_ref()) {
                 Ok(n) => {
                     moved += n;
                     self.unknown_since.remove(&runner.id());
@@ -285,7 +285,7 @@ impl Worker {
         }
         match answer.recv() {
             Ok(Ok(())) => {
-                self.runners.iter_mut().for_each(Runner::committed);
+                self.runners.iter_mut().for_each(|runner| runner.committed(&self.around));
                 if all {
                     self.last_recommit = Some(started);
                 }
@@ -296,6 +296,12 @@ impl Worker {
         }
         metrics::histogram!("nowfold_commit_seconds").record(host::since(started).as_secs_f64());
         Ok(())
+    }
+
+    /// Commits now what tasks that end have done, where their stores lie on disk: these are only written once they know of
+    /// the commit. Else the coordinator commits it when they have ended.
+    fn commit_epochs(&mut self, stored: bool) -> Result<(), RuntimeError> {
+        if stored && self.around.local.is_some() { self.commit() } else { Ok(()) }
     }
 
     pub(crate) fn take(&mut self, ids: &[TaskId]) -> Vec<Runner> {
@@ -314,6 +320,7 @@ impl Worker {
         }
         let left = deadline.saturating_duration_since(host::now());
         let stored = self.outbox.flush(self.config.flush_timeout.min(left))?;
+        self.commit_epochs(stored)?;
         let leaving = self.take(ids);
         let offsets = leaving.iter().filter(|_| stored).flat_map(Runner::offsets).map(to_commit).collect();
         leaving.into_iter().for_each(Runner::close);
@@ -337,6 +344,7 @@ impl Worker {
             return self.stop_transaction(deadline, times);
         }
         let stored = self.outbox.flush(deadline.saturating_duration_since(drained).max(Duration::from_millis(100)))?;
+        self.commit_epochs(stored)?;
         let offsets: Vec<_> = self.runners.iter().flat_map(Runner::offsets).map(to_commit).collect();
         let uncommitted = if stored { 0 } else { offsets.len() };
         let times = StopTimes { drain: drained - started, flush: host::since(drained), uncommitted };

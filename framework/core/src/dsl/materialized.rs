@@ -20,12 +20,13 @@ pub struct Materialized {
     pub(super) name: StoreName,
     pub(super) retention: Option<i64>,
     logged: bool,
+    in_memory: bool,
 }
 
 impl Materialized {
     /// A store of this name, its identity across restarts.
     pub fn named(name: impl Into<StoreName>) -> Self {
-        Self { name: name.into(), retention: None, logged: true }
+        Self { name: name.into(), retention: None, logged: true, in_memory: false }
     }
 
     /// Keeps windows and sessions for this long before the newest (default: the least that the windows need). Ignored by
@@ -41,7 +42,14 @@ impl Materialized {
         Self { logged: false, ..self }
     }
 
+    /// Stays in memory although the process keeps its stores on disk: it is rebuilt from its topic at every start.
+    #[must_use]
+    pub fn in_memory(self) -> Self {
+        Self { in_memory: true, ..self }
+    }
+
     pub(super) fn spec(&self, spec: StoreSpec) -> StoreSpec {
+        let spec = if self.in_memory { spec.in_memory() } else { spec };
         if self.logged { spec } else { spec.without_changelog() }
     }
 }

@@ -15,7 +15,7 @@ use crate::names::{StoreName, TopicName};
 use crate::processor::ProcessError;
 use crate::record::{LogRecord, Record};
 use crate::serde::{Part, TableSerdes};
-use crate::state::{Changelog, MemoryKeyValue, StoreSpec, VersionPut};
+use crate::state::{Changelog, StoreSpec, VersionPut};
 use crate::task::graph::{Node, NodeContext};
 use crate::time::millis;
 use crate::topology::{TopicRequirement, TopicRole};
@@ -47,7 +47,7 @@ impl StreamsBuilder {
     ) -> KTable<K, V> {
         let (topic, store) = (topic.into(), store.into());
         let changelog = Changelog::Table(topic.clone());
-        self.state_store(StoreSpec::new(store.clone(), changelog, || Box::new(MemoryKeyValue::timestamped())));
+        self.state_store(StoreSpec::timestamped_key_value(store.clone()).rebuilt_from(changelog));
         let rows = |codec| Arc::new(KeyValueRows { codec, store: store.clone() }) as Arc<dyn Lookup<K, V>>;
         self.table_of(&topic, &store, serdes, rows, false)
     }

@@ -25,11 +25,17 @@ pub use memory::{MemoryKeyValue, MemoryMap};
 pub use memory_session::{MemorySession, MemorySessions};
 pub use memory_versioned::{MemoryHistories, MemoryVersioned};
 pub use memory_window::{MemoryWindow, MemoryWindows};
-pub use session::{SessionEntry, SessionReader, SessionStore};
-pub use spec::{Changelog, StoreFactory, StoreSpec};
+pub use session::{
+    SessionEntry, SessionReader, SessionStore, changelog_key as session_changelog_key,
+    split_changelog_key as split_session_changelog_key,
+};
+pub use spec::{Changelog, StoreFactory, StoreKind, StoreSpec};
 pub use stamp::{stamp, unstamp};
 pub use versioned::{Version, VersionPut, VersionedReader, VersionedStore};
-pub use window::{WindowEntry, WindowOptions, WindowReader, WindowStore};
+pub use window::{
+    WindowEntry, WindowOptions, WindowReader, WindowStore, changelog_key as window_changelog_key,
+    split_changelog_key as split_window_changelog_key,
+};
 
 use crate::record::LogRecord;
 

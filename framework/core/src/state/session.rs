@@ -57,12 +57,12 @@ pub trait SessionStore: StateStore + SessionReader {
 }
 
 /// The changelog key of a session: the key, its end and its start (8 bytes each, big-endian), as Kafka Streams writes it.
-pub(super) fn changelog_key(key: &[u8], start: Timestamp, end: Timestamp) -> Bytes {
+pub fn changelog_key(key: &[u8], start: Timestamp, end: Timestamp) -> Bytes {
     [key, &end.as_millis().to_be_bytes(), &start.as_millis().to_be_bytes()].concat().into()
 }
 
-/// Key, start and end of a [`changelog_key`].
-pub(super) fn split_changelog_key(bytes: &Bytes) -> Option<(Bytes, Timestamp, Timestamp)> {
+/// Key, start and end of a changelog key ([`session_changelog_key`](super::session_changelog_key)).
+pub fn split_changelog_key(bytes: &Bytes) -> Option<(Bytes, Timestamp, Timestamp)> {
     let n = bytes.len().checked_sub(16)?;
     let (end, start) = bytes.get(n..)?.split_at(8);
     let time = |bytes: &[u8]| Some(Timestamp::from_millis(i64::from_be_bytes(bytes.try_into().ok()?)));

@@ -23,6 +23,24 @@ pub enum Changelog {
     None,
 }
 
+/// What a store is, as far as an engine has to know to keep it on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// A key-value store; `timestamped` ones keep the time of the last update before the value.
+    KeyValue {
+        /// Whether they do.
+        timestamped: bool,
+    },
+    /// A window store.
+    Window(WindowOptions),
+    /// A session store that keeps sessions this long before the largest end.
+    Session(Duration),
+    /// A versioned store that answers as of times this far back.
+    Versioned(Duration),
+    /// A store of the user's own kind: always made by its factory.
+    Custom,
+}
+
 /// Makes a store for one task.
 pub type StoreFactory = Arc<dyn Fn() -> Box<dyn StateStore> + Send + Sync>;
 
@@ -33,6 +51,10 @@ pub struct StoreSpec {
     pub name: StoreName,
     /// How its content comes back.
     pub changelog: Changelog,
+    /// What it is.
+    pub kind: StoreKind,
+    /// Whether it stays in memory although the process keeps its stores on disk.
+    pub in_memory: bool,
     pub(crate) factory: StoreFactory,
     /// What queries need beside the reader.
     pub queryable: Arc<dyn Any + Send + Sync>,
@@ -56,6 +78,8 @@ impl StoreSpec {
         Self {
             name: name.into(),
             changelog,
+            kind: StoreKind::Custom,
+            in_memory: false,
             factory: Arc::new(factory),
             queryable: Arc::new(()),
             log_floor_slack: Duration::ZERO,
@@ -63,33 +87,48 @@ impl StoreSpec {
         }
     }
 
-    /// An in-memory key-value store with a changelog topic.
+    /// A key-value store with a changelog topic.
     pub fn key_value(name: impl Into<StoreName>) -> Self {
-        Self::new(name, Changelog::Topic, || Box::new(MemoryKeyValue::new()))
+        Self::of_kind(name, StoreKind::KeyValue { timestamped: false }, || Box::new(MemoryKeyValue::new()))
     }
 
-    /// An in-memory key-value store whose values carry the time of their last update, with a changelog topic.
+    /// A key-value store whose values carry the time of their last update, with a changelog topic.
     pub fn timestamped_key_value(name: impl Into<StoreName>) -> Self {
-        Self::new(name, Changelog::Topic, || Box::new(MemoryKeyValue::timestamped()))
+        Self::of_kind(name, StoreKind::KeyValue { timestamped: true }, || Box::new(MemoryKeyValue::timestamped()))
     }
 
-    /// An in-memory window store with a changelog topic, which deletes what is older than the retention and a day.
+    /// A store of a kind that engines know. It lies in memory where the process has no state directory.
+    fn of_kind(
+        name: impl Into<StoreName>,
+        kind: StoreKind,
+        factory: impl Fn() -> Box<dyn StateStore> + Send + Sync + 'static,
+    ) -> Self {
+        Self { kind, ..Self::new(name, Changelog::Topic, factory) }
+    }
+
+    /// Comes back from `changelog` instead of a topic of its own.
+    pub(crate) fn rebuilt_from(self, changelog: Changelog) -> Self {
+        Self { changelog, ..self }
+    }
+
+    /// A window store with a changelog topic, which deletes what is older than the retention and a day.
     pub fn window(name: impl Into<StoreName>, options: WindowOptions) -> Self {
         let retention = Duration::from_millis(options.retention_ms.unsigned_abs());
-        let spec = Self::new(name, Changelog::Topic, move || Box::new(MemoryWindow::new(options)));
+        let spec = Self::of_kind(name, StoreKind::Window(options), move || Box::new(MemoryWindow::new(options)));
         spec.deleting_after(retention)
     }
 
-    /// An in-memory session store with a changelog topic, which deletes what is older than the retention and a day.
+    /// A session store with a changelog topic, which deletes what is older than the retention and a day.
     pub fn session(name: impl Into<StoreName>, retention: Duration) -> Self {
-        let spec = Self::new(name, Changelog::Topic, move || Box::new(MemorySession::new(retention)));
+        let spec = Self::of_kind(name, StoreKind::Session(retention), move || Box::new(MemorySession::new(retention)));
         spec.deleting_after(retention)
     }
 
-    /// An in-memory versioned store that answers as of times up to `history` back. Its changelog topic is not compacted
+    /// A versioned store that answers as of times up to `history` back. Its changelog topic is not compacted
     /// earlier than that and a day.
     pub fn versioned(name: impl Into<StoreName>, history: Duration) -> Self {
-        let mut spec = Self::new(name, Changelog::Topic, move || Box::new(MemoryVersioned::new(history)));
+        let kind = StoreKind::Versioned(history);
+        let mut spec = Self::of_kind(name, kind, move || Box::new(MemoryVersioned::new(history)));
         let lag = millis(history.saturating_add(ADDITIONAL_RETENTION));
         spec.topic_config.push(("min.compaction.lag.ms", lag.to_string()));
         spec
@@ -106,6 +145,13 @@ impl StoreSpec {
     #[must_use]
     pub fn without_changelog(mut self) -> Self {
         self.changelog = Changelog::None;
+        self
+    }
+
+    /// Stays in memory although the process keeps its stores on disk: it is rebuilt from its topic at every start.
+    #[must_use]
+    pub fn in_memory(mut self) -> Self {
+        self.in_memory = true;
         self
     }
 

@@ -63,12 +63,12 @@ pub struct WindowOptions {
 
 /// The changelog key of a window: the key, the start (8 bytes, big-endian) and the duplicate's number (4 bytes), as
 /// Kafka Streams writes it.
-pub(super) fn changelog_key(key: &[u8], start: Timestamp, duplicate: u32) -> Bytes {
+pub fn changelog_key(key: &[u8], start: Timestamp, duplicate: u32) -> Bytes {
     [key, &start.as_millis().to_be_bytes(), &duplicate.to_be_bytes()].concat().into()
 }
 
-/// The parts of a [`changelog_key`].
-pub(super) fn split_changelog_key(bytes: &Bytes) -> Option<(Bytes, Timestamp, u32)> {
+/// Key, start and number of the duplicate of a changelog key ([`window_changelog_key`](super::window_changelog_key)).
+pub fn split_changelog_key(bytes: &Bytes) -> Option<(Bytes, Timestamp, u32)> {
     let n = bytes.len().checked_sub(12)?;
     let (start, duplicate) = bytes.get(n..)?.split_at(8);
     let start = Timestamp::from_millis(i64::from_be_bytes(start.try_into().ok()?));

@@ -35,7 +35,7 @@ pub use punctuation::{Punctuation, PunctuationClock, Schedule};
 use crate::failure::Verdict;
 use crate::names::{Offset, Partition, StoreName, TopicName, TopicPartition};
 use crate::record::LogRecord;
-use crate::state::{Changelog, StoreError};
+use crate::state::{Changelog, StateStore, StoreError, StoreSpec};
 use crate::time::Timestamp;
 use crate::topology::{StartPolicy, SubTopology, Topology, changelog_topic};
 use graph::Node;
@@ -116,6 +116,17 @@ impl Task {
         partition: Partition,
         partitions_of: impl Fn(&TopicName) -> i32,
     ) -> Self {
+        Self::with_stores(topology, part, partition, partitions_of, |_| None)
+    }
+
+    /// As [`new`](Self::new), on stores that `engine` gives; those that it does not give are made as the topology says.
+    pub fn with_stores(
+        topology: &Topology,
+        part: &SubTopology,
+        partition: Partition,
+        partitions_of: impl Fn(&TopicName) -> i32,
+        engine: impl FnMut(&StoreSpec) -> Option<Box<dyn StateStore>>,
+    ) -> Self {
         let mut nodes: Vec<Option<Box<dyn Node>>> = topology.nodes().iter().map(|_| None).collect();
         for &index in &part.nodes {
             if let (Some(slot), Some(spec)) = (nodes.get_mut(index), topology.nodes().get(index)) {
@@ -130,7 +141,7 @@ impl Task {
                 SourceQueue::new(at, source.start, source.node, tells)
             })
             .collect();
-        let stores = stores(topology, part);
+        let stores = stores(topology, part, engine);
         Self {
             id: TaskId { subtopology: part.id, partition },
             nodes,
@@ -218,11 +229,15 @@ impl Task {
     }
 }
 
-fn stores(topology: &Topology, part: &SubTopology) -> Vec<StoreSlot> {
+fn stores(
+    topology: &Topology,
+    part: &SubTopology,
+    mut engine: impl FnMut(&StoreSpec) -> Option<Box<dyn StateStore>>,
+) -> Vec<StoreSlot> {
     let specs = part.stores.iter().filter_map(|name| topology.stores().get(name));
     let open = specs.map(|spec| StoreSlot {
         name: spec.name.clone(),
-        store: (spec.factory)(),
+        store: engine(spec).unwrap_or_else(|| (spec.factory)()),
         logged: spec.changelog == Changelog::Topic,
         pending: Pending::default(),
         handed_out: false,

@@ -74,6 +74,12 @@ impl DataDir {
         &self.dir
     }
 
+    /// The directory, as what tells its log from others.
+    pub(crate) fn id(&self) -> String {
+        let dir = self.dir.canonicalize().unwrap_or_else(|_| self.dir.clone());
+        format!("embedded log in {}", dir.display())
+    }
+
     /// The topics here; those whose creation was interrupted are removed.
     pub(crate) fn topic_names(&self) -> Result<Vec<TopicName>, OpenError> {
         topic_file::names(&self.dir.join("topics"))
