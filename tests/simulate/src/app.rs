@@ -13,6 +13,9 @@ use crate::inputs::Click;
 /// The name of the application, which is its group.
 pub(crate) const APP: &str = "sim";
 
+/// Partitions of a topic at most.
+pub(crate) const MOST_PARTITIONS: i32 = 3;
+
 /// The changelog of the counts.
 pub(crate) const CHANGELOG: &str = "sim-counts-changelog";
 

@@ -12,6 +12,7 @@ use nowfold_operators::{Answer, Features};
 use nowfold_schemas::{ActionCodec, Attribute};
 use nowfold_testkit::sim::{Instance, Simulation};
 
+use crate::app::MOST_PARTITIONS;
 use crate::inputs::{Click, Inputs};
 use crate::outputs::is_up_to;
 use crate::verdict::Verdict;
@@ -59,16 +60,16 @@ fn handle(sim: &Simulation, instance: &Instance) -> Option<Features> {
 
 /// The last actions that could be read when an instance started: what it answers must include them, for its stores are
 /// whole before they answer.
-pub(crate) fn readable(sim: &Simulation, partitions: i32) -> Position {
+pub(crate) fn readable(sim: &Simulation) -> Position {
     let mut position = Position::new();
-    for partition in (0..partitions).map(|n| TopicPartition::new("actions", n)) {
+    for partition in (0..MOST_PARTITIONS).map(|n| TopicPartition::new("actions", n)) {
         let last = sim.log().records(&partition).ok().and_then(|log| log.last().map(|record| record.offset));
         last.into_iter().for_each(|last| position.advance(partition.clone(), last));
     }
     position
 }
 
-/// Asks an instance about a member, in every second case requiring all that was ever answered, and holds the answer against the log: it must be
+/// Asks an instance about a member, and requires nothing, or all that was ever answered, or all that can be read; holds the answer against the log: it must be
 /// that of the actions up to its position, or further.
 pub(crate) fn ask(
     sim: &Simulation,
@@ -81,7 +82,11 @@ pub(crate) fn ask(
     let (member, as_of) = (Inputs::any_member(sim), inputs.begin());
     let Some(features) = handle(sim, instance) else { return false };
     let wait = Duration::from_millis(sim.below(300));
-    let required = if sim.below(2) == 0 { seen.0.clone() } else { Position::new() };
+    let required = match sim.below(4) {
+        0 => Position::new(),
+        1 => seen.0.clone(),
+        _ => readable(sim),
+    };
     let asked = features.query(&member).as_of(as_of).at_least(&required).wait_up_to(wait).get();
     let answer = match asked {
         Ok(answer) => answer,

@@ -1,7 +1,7 @@
 //! Runs an application in the simulator once for each seed: instances crash, stand still, lose the network and are expelled
 //! while records are fed and questions are asked; then outputs, features and stores are held against models.
 //!
-//! `simulate [--seeds N] [--from S] [--verbose]`; closes with one line of JSON, and fails when anything is wrong.
+//! `simulate [--seeds N] [--from S] [--stop-after FAILURES] [--verbose]`; closes with one line of JSON, and fails when anything is wrong.
 
 mod app;
 mod blow;
@@ -25,6 +25,8 @@ const TWICE: u64 = 25;
 struct Options {
     seeds: u64,
     from: u64,
+    /// No further seed is begun after so many have failed.
+    stop_after: u64,
     verbose: bool,
 }
 
@@ -47,15 +49,16 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { seeds: 100, from: 1, verbose: false };
+    let mut options = Options { seeds: 100, from: 1, stop_after: u64::MAX, verbose: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut number = || words.next().and_then(|n| n.parse().ok()).ok_or_else(|| format!("{word} needs a number"));
         match word.as_str() {
             "--seeds" => options.seeds = number()?,
             "--from" => options.from = number()?,
+            "--stop-after" => options.stop_after = number()?,
             "--verbose" => options.verbose = true,
-            _ => return Err(format!("{word:?} is not one of --seeds N, --from S, --verbose")),
+            _ => return Err(format!("{word:?} is not one of --seeds N, --from S, --stop-after FAILURES, --verbose")),
         }
     }
     Ok(options)
@@ -64,17 +67,18 @@ fn options() -> Result<Options, String> {
 /// Runs the seeds, as many at a time as there are cores; results in their order.
 fn run_all(options: &Options) -> Vec<Outcome> {
     let (next, end) = (AtomicU64::new(options.from), options.from + options.seeds);
-    let outcomes = Mutex::new(Vec::new());
+    let (outcomes, failures) = (Mutex::new(Vec::new()), AtomicU64::new(0));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..cores {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end {
+                    if seed >= end || failures.load(Ordering::Relaxed) >= options.stop_after {
                         return;
                     }
                     let outcome = run_one(seed, options.seeds == 1);
+                    failures.fetch_add(u64::from(!outcome.verdict.is_clean()), Ordering::Relaxed);
                     outcomes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(outcome);
                 }
             });

@@ -8,7 +8,7 @@ use nowfold_operators::position::Position;
 use nowfold_runtime::{Guarantee, RuntimeConfig};
 use nowfold_testkit::sim::{Faults, Instance, SESSION_TIMEOUT, Simulation, config};
 
-use crate::app::{self, APP};
+use crate::app::{self, APP, MOST_PARTITIONS};
 use crate::blow::Blow;
 use crate::features::{self, Seen};
 use crate::inputs::Inputs;
@@ -54,7 +54,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(sim: &'a Simulation, seed: u64) -> Self {
         let guarantee = if sim.below(2) == 0 { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce };
-        let partitions = i32::try_from(sim.below(3)).unwrap_or(0) + 1;
+        let partitions = i32::try_from(sim.below(u64::from(MOST_PARTITIONS.unsigned_abs()))).unwrap_or(0) + 1;
         app::create_topics(sim, partitions);
         let mut run = Self {
             sim,
@@ -144,7 +144,7 @@ impl<'a> Run<'a> {
             ..config(self.guarantee)
         };
         let topology = app::topology().unwrap_or_else(|error| panic!("{error}"));
-        self.begun.insert(name.clone(), features::readable(self.sim, self.partitions));
+        self.begun.insert(name.clone(), features::readable(self.sim));
         self.instances.push(self.sim.start(&name, topology, settings));
     }
 

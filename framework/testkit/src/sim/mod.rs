@@ -53,7 +53,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nowfold_core::names::{TopicName, TopicPartition};
-use nowfold_core::record::{Headers, LogRecord, OutputRecord};
+use nowfold_core::record::{Headers, LogRecord, OutputRecord, Record};
+use nowfold_core::serde::Produced;
 use nowfold_core::time::{Clock, Timestamp};
 use nowfold_core::topology::Topology;
 use nowfold_embedded::{EmbeddedLog, Options};
@@ -198,6 +199,20 @@ impl Simulation {
         let topic = record.topic.clone();
         let sent = self.log.producer().map(|mut producer| producer.send(record).is_ok());
         assert_eq!(sent.ok(), Some(true), "topic {topic:?} takes no record");
+    }
+
+    /// Appends a typed record as some other program would, without any fault.
+    ///
+    /// # Panics
+    /// When the serdes cannot write it, or its topic does not exist.
+    #[track_caller]
+    pub fn pipe<K: 'static, V: 'static>(&self, topic: &str, serdes: impl Produced<K, V>, record: &Record<K, V>) {
+        let topic = TopicName::from(topic);
+        let key = serdes.key_serializer().serialize(&topic, &record.key);
+        let value = serdes.value_serializer().serialize(&topic, &record.value);
+        let (Ok(key), Ok(value)) = (key, value) else { panic!("a record for {topic:?} cannot be written") };
+        let (timestamp, headers) = (record.timestamp, record.headers.clone());
+        self.produce(OutputRecord { topic, partition: None, key, value, timestamp, headers });
     }
 
     /// Lets the others go on for this long.

@@ -32,6 +32,14 @@ impl SimProducer {
 
 impl Producer for SimProducer {
     fn send(&mut self, record: OutputRecord) -> Result<(), DeliveryFailure> {
+        if self.queue.is_full() {
+            if !self.link.reaches("make room").unwrap_or(false) {
+                return Err(DeliveryFailure { record, error: unavailable("queue a record", "the queue is full") });
+            }
+            if let Err(error) = self.deliver(8) {
+                return Err(DeliveryFailure { record, error });
+            }
+        }
         self.queue.push(&self.link, record)?;
         // The client sends in the background.
         if self.link.world.one_in(3) && self.link.reaches("send in the background").unwrap_or(false) {

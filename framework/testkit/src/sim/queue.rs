@@ -30,6 +30,9 @@ pub(crate) struct Queue {
     next_unkeyed: i32,
 }
 
+/// Records that a producer holds at most: beyond that it takes none until some are sent.
+const FULL: usize = 24;
+
 /// Hands one record to the log; gives it back when it is not taken.
 pub(crate) type Deliver<'a> = &'a mut dyn FnMut(OutputRecord) -> Option<DeliveryFailure>;
 
@@ -62,6 +65,11 @@ impl Queue {
         let n = found.ok_or_else(unknown)?.partitions;
         self.partitions.insert(topic.clone(), n);
         Ok(n)
+    }
+
+    /// Whether it takes no more now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.values().map(VecDeque::len).sum::<usize>() >= FULL
     }
 
     pub(crate) fn is_empty(&self) -> bool {

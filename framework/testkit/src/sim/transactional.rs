@@ -44,6 +44,12 @@ impl SimTransactions {
 
 impl Producer for SimTransactions {
     fn send(&mut self, record: OutputRecord) -> Result<(), DeliveryFailure> {
+        if self.queue.is_full() {
+            if !self.link.reaches("make room").unwrap_or(false) {
+                return Err(DeliveryFailure { record, error: unavailable("queue a record", "the queue is full") });
+            }
+            self.deliver(8);
+        }
         self.queue.push(&self.link, record)?;
         if self.link.world.one_in(3) && self.link.reaches("send in the background").unwrap_or(false) {
             let most = usize::try_from(self.link.world.below(4)).unwrap_or(0);
