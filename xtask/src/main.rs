@@ -18,6 +18,7 @@ mod packages;
 mod process;
 mod server;
 mod simulate;
+mod torture;
 mod workspace;
 
 use std::process::ExitCode;
@@ -60,6 +61,8 @@ enum Command {
     Conformance(conformance::Conformance),
     /// Run whole applications in a simulator that injects faults, and hold them against models.
     Simulate(simulate::Simulate),
+    /// Kill processes of an application under load, and have Java recompute all that must have come out.
+    Torture(torture::Torture),
     /// Ask DuckDB what the feature store answers over real data.
     Duckdb(duckdb::DuckDb),
     /// Run the benches, which print one JSON object per line.
@@ -89,6 +92,7 @@ fn run(cli: &Cli, started: Instant) -> Result<ExitCode> {
         Command::Numpy(numpy) => numpy.run().map(|()| ExitCode::SUCCESS),
         Command::Conformance(conformance) => conformance.run(),
         Command::Simulate(simulate) => simulate.run().map(|()| ExitCode::SUCCESS),
+        Command::Torture(torture) => torture.run(),
         Command::Duckdb(duckdb) => duckdb.run().map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
     }

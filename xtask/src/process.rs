@@ -71,6 +71,16 @@ pub(crate) fn end(pid: u32, marker: &str) -> Result<Ended> {
     bail!("process {pid} is still there {} s after SIGKILL", KILL_WITHIN.as_secs())
 }
 
+/// Ends our process at once, without a chance to put anything in order.
+///
+/// # Errors
+/// When the signal cannot be sent or the process survives it.
+pub(crate) fn kill(pid: u32, marker: &str) -> Result<()> {
+    signal(pid, marker, "KILL")?;
+    ensure!(gone_within(pid, marker, KILL_WITHIN), "process {pid} is still there {} s after SIGKILL", KILL_WITHIN.as_secs());
+    Ok(())
+}
+
 /// std sends no signals; the shell's built-in `kill` is everywhere, a `kill` program is not.
 fn signal(pid: u32, marker: &str, name: &str) -> Result<()> {
     if !is_ours(pid, marker) {

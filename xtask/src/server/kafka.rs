@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +12,8 @@ use crate::java::{self, Java};
 use crate::maven::{self, Coordinates};
 
 const VERSION: &str = "4.3.1";
-const JAVA: u32 = 17;
+/// The oldest Java that runs it.
+pub(crate) const JAVA: u32 = 17;
 
 /// One Apache Kafka broker.
 #[derive(Debug)]
@@ -36,20 +37,7 @@ impl Server for Kafka {
     }
 
     fn command(&self, home: &Home, port: u16) -> Result<Command> {
-        let java = java::require(JAVA, "Apache Kafka")?;
-        let jars = jars()?;
-        let settings = home.dir().join("server.properties");
-        let controller = ports::first_free(port.saturating_add(1))?;
-        fs::write(&settings, properties(port, controller, &home.data().join("log")))
-            .with_context(|| format!("cannot write {}", settings.display()))?;
-        if !home.data().join("log/meta.properties").exists() {
-            format(&java, &jars, &settings)?;
-        }
-        let mut command = kafka(&java, &jars);
-        command.args(["-Xmx1g", "-Dorg.slf4j.simpleLogger.showDateTime=true", &home.marker()]);
-        command.arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss,SSS");
-        command.arg("kafka.Kafka").arg(settings).current_dir(home.dir());
-        Ok(command)
+        command(home, port, "")
     }
 
     fn probe(&self, address: &str) -> Result<()> {
@@ -57,7 +45,32 @@ impl Server for Kafka {
     }
 }
 
-fn jars() -> Result<std::path::PathBuf> {
+/// The command of a broker with further settings, one a line.
+///
+/// # Errors
+/// When Java or the jars are missing, or the data directory cannot be prepared.
+pub(crate) fn command(home: &Home, port: u16, further: &str) -> Result<Command> {
+    let java = java::require(JAVA, "Apache Kafka")?;
+    let jars = jars()?;
+    let settings = home.dir().join("server.properties");
+    let controller = ports::first_free(port.saturating_add(1))?;
+    let properties = properties(port, controller, &home.data().join("log")) + further;
+    fs::write(&settings, properties).with_context(|| format!("cannot write {}", settings.display()))?;
+    if !home.data().join("log/meta.properties").exists() {
+        format(&java, &jars, &settings)?;
+    }
+    let mut command = with_jars(&java, &jars);
+    command.args(["-Xmx1g", "-Dorg.slf4j.simpleLogger.showDateTime=true", &home.marker()]);
+    command.arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss,SSS");
+    command.arg("kafka.Kafka").arg(settings).current_dir(home.dir());
+    Ok(command)
+}
+
+/// Kafka with all that it depends on, its Java clients among them.
+///
+/// # Errors
+/// When they are not there and cannot be fetched.
+pub(crate) fn jars() -> Result<PathBuf> {
     let artifacts = [
         Coordinates("org.apache.kafka", "kafka_2.13", VERSION),
         Coordinates("org.apache.kafka", "kafka-tools", VERSION),
@@ -68,7 +81,7 @@ fn jars() -> Result<std::path::PathBuf> {
 }
 
 /// Java with Kafka's jars on its class path; options, the main class and its arguments follow.
-fn kafka(java: &Java, jars: &Path) -> Command {
+pub(crate) fn with_jars(java: &Java, jars: &Path) -> Command {
     let mut class_path = OsString::from(jars);
     class_path.push("/*");
     let mut command = Command::new(&java.launcher);
@@ -79,7 +92,7 @@ fn kafka(java: &Java, jars: &Path) -> Command {
 /// Gives a new data directory its cluster id.
 fn format(java: &Java, jars: &Path, settings: &Path) -> Result<()> {
     let tool = |arguments: &[&str]| -> Result<String> {
-        let mut command = kafka(java, jars);
+        let mut command = with_jars(java, jars);
         command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "kafka.tools.StorageTool"]).args(arguments);
         let output = command.output().context("Kafka's storage tool did not start")?;
         let errors = String::from_utf8_lossy(&output.stderr);

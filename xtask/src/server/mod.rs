@@ -5,11 +5,11 @@
 
 mod action;
 mod home;
-mod kafka;
-mod lifecycle;
-mod ports;
+pub(crate) mod kafka;
+pub(crate) mod lifecycle;
+pub(crate) mod ports;
 mod registry;
-mod wire;
+pub(crate) mod wire;
 
 use std::process::Command;
 
