@@ -112,6 +112,9 @@ impl Config {
     /// | `NOWFOLD_MAX_TASK_IDLE_MS` | how long a task waits for sources that are empty: see [`max_task_idle`](Self::max_task_idle) | `0` |
     /// | `NOWFOLD_GROUP_PROTOCOL` | `classic`, or `consumer` (KIP-848) | `classic` |
     /// | `NOWFOLD_INSTANCE_ID` | static membership: this process's name | dynamic membership |
+    /// | `NOWFOLD_ADVERTISE` | where others reach the query server, as `host:port` or URL | its own address |
+    /// | `NOWFOLD_RACK` | where this process stands, such as a zone | nowhere |
+    /// | `NOWFOLD_ACCEPT_TOPOLOGY_CHANGE` | `1`: starts although state is left behind (NF141) | refuses |
     /// | `NOWFOLD_HTTP_TOKEN` | secret with which clients may erase actors | the server reads only |
     ///
     /// # Errors
@@ -167,6 +170,9 @@ impl Config {
             })?;
             config.http = Some(address);
         }
+        config.runtime.endpoint = variable("NOWFOLD_ADVERTISE");
+        config.runtime.rack = variable("NOWFOLD_RACK");
+        config.runtime.accept_topology_change = variable("NOWFOLD_ACCEPT_TOPOLOGY_CHANGE").as_deref() == Some("1");
         #[cfg(feature = "serve")]
         if let Some(token) = variable("NOWFOLD_HTTP_TOKEN") {
             config.http_token = Some(nowfold_serve::Token::new(token));
@@ -212,6 +218,14 @@ impl Config {
     /// Serves queries over HTTP at this address. An address that is not loopback is refused: there is no authentication.
     pub fn http(mut self, address: SocketAddr) -> Self {
         self.http = Some(address);
+        self
+    }
+
+    /// Where other processes and clients reach the query server, as `host:port` or URL, when that is not the address that
+    /// it listens at: behind a proxy, say. Settings of the workers that are given later, with [`runtime`](Self::runtime),
+    /// replace it.
+    pub fn advertise(mut self, endpoint: impl Into<String>) -> Self {
+        self.runtime.endpoint = Some(endpoint.into());
         self
     }
 

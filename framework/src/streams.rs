@@ -75,7 +75,11 @@ impl Streams {
                 Some(metrics) => app.metrics(move || (metrics.0)()),
                 None => app,
             };
-            self.server = Some(nowfold_serve::Server::start(address, app)?);
+            let server = nowfold_serve::Server::start(address, app)?;
+            if config.runtime.endpoint.is_none() && !server.address().ip().is_unspecified() {
+                self.inner.announce(server.address().to_string());
+            }
+            self.server = Some(server);
         }
         Ok(self)
     }

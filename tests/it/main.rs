@@ -4,6 +4,7 @@
 
 mod broker_away;
 mod dependency_rule;
+mod discovery;
 mod doomed;
 mod embedded;
 mod erasure;

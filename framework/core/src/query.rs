@@ -260,6 +260,7 @@ impl fmt::Debug for StoreEntry {
 pub struct StoreHub {
     stores: ArcSwap<HashMap<StoreName, StoreEntry>>,
     source_progress: ArcSwap<Vec<Arc<ProgressCell>>>,
+    elsewhere: ArcSwap<HashMap<StoreName, BTreeMap<Partition, String>>>,
 }
 
 impl StoreHub {
@@ -305,6 +306,16 @@ impl StoreHub {
         self.source_progress.store(Arc::new(sources));
     }
 
+    /// Replaces what is known of partitions that live in other processes: where each store's partitions are asked for.
+    pub fn set_elsewhere(&self, owners: HashMap<StoreName, BTreeMap<Partition, String>>) {
+        self.elsewhere.store(Arc::new(owners));
+    }
+
+    /// Where a partition that does not live here is asked for, if that is known.
+    pub fn elsewhere(&self, store: &StoreName, partition: Partition) -> Option<String> {
+        self.elsewhere.load().get(store)?.get(&partition).cloned()
+    }
+
     /// The largest lag over the tasks that feed the stores, in milliseconds; `None` when one of them is unknown or has
     /// been known for longer than two seconds.
     pub fn source_lag_ms(&self, now: Timestamp) -> Option<i64> {
@@ -330,14 +341,18 @@ impl StoreHub {
     /// The partition of a store that owns `key`, and its handle.
     ///
     /// # Errors
-    /// [`QueryError::UnknownStore`], or [`QueryError::NotOwner`] when the partition does not live here.
+    /// [`QueryError::UnknownStore`], or [`QueryError::NotOwner`] when the partition does not live here, with its owner if
+    /// that is known.
     pub fn owner_of(&self, store: &str, key: &[u8]) -> Result<(TopicPartition, PartitionHandle), QueryError> {
         self.with_store(store, |name, entry| {
             let partition = partition_for_key(key, entry.n_partitions);
             let handle = entry.partitions.get(&partition).cloned();
             handle
                 .map(|handle| (TopicPartition::new(entry.topic.clone(), partition), handle))
-                .ok_or_else(|| QueryError::NotOwner { store: name.clone(), partition, owner: None })
+                .ok_or_else(|| {
+                    let owner = self.elsewhere(name, partition);
+                    QueryError::NotOwner { store: name.clone(), partition, owner }
+                })
         })?
     }
 
@@ -395,6 +410,17 @@ mod tests {
         assert_eq!(found.reader.downcast_ref::<&str>(), Some(&"here"));
         hub.close(&"store".into(), owner);
         assert!(hub.owner_of("store", b"k").is_err());
+    }
+
+    #[test]
+    fn names_the_owner_of_a_partition_that_lives_elsewhere_once_it_is_known() {
+        let hub = hub();
+        let (owner, url) = (partition_for_key(b"k", 2), "http://10.0.0.2:7070".to_owned());
+        hub.set_elsewhere(HashMap::from([("store".into(), BTreeMap::from([(owner, url.clone())]))]));
+        let expected = QueryError::NotOwner { store: "store".into(), partition: owner, owner: Some(url) };
+        assert_eq!(hub.owner_of("store", b"k").unwrap_err(), expected);
+        hub.open(&"store".into(), owner, &handle("here"));
+        assert!(hub.owner_of("store", b"k").is_ok(), "what is here is here, whatever others say");
     }
 
     #[test]

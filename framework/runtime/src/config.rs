@@ -54,6 +54,19 @@ pub struct RuntimeConfig {
     pub max_task_idle: TaskIdle,
     /// Records that a task takes from a partition at a time, and processes at a time. Default: 500.
     pub batch: usize,
+    /// Whether processes of the application tell each other what they are and have, on the topic `<app>-control`: queries
+    /// name the process that owns a key, and changed topologies are noticed. Default: true.
+    pub discovery: bool,
+    /// Where other processes and clients find this one's queries, as `host:port` or URL. Default: none; an application
+    /// with a query server announces its address.
+    pub endpoint: Option<String>,
+    /// Where this process stands, such as a zone; for others to read. Default: none.
+    pub rack: Option<String>,
+    /// How often a process says that it is alive. One that is not heard for five times as long is taken for dead by
+    /// queries (not by the group). Default: 2 s.
+    pub heartbeat_interval: Duration,
+    /// Starts although the topology has changed such that state is left behind (NF141). Default: false.
+    pub accept_topology_change: bool,
     /// Partitions of topics that are created where no source topic says otherwise. Default: 4.
     pub default_partitions: i32,
 }
@@ -74,6 +87,11 @@ impl Default for RuntimeConfig {
             recommit_interval: Duration::from_secs(3_600),
             max_task_idle: TaskIdle::default(),
             batch: 500,
+            discovery: true,
+            endpoint: None,
+            rack: None,
+            heartbeat_interval: Duration::from_secs(2),
+            accept_topology_change: false,
             default_partitions: 4,
         }
     }

@@ -122,7 +122,7 @@ impl Coordinator {
                 self.grant(grant);
                 Ok(())
             }
-            Report::Failed(error) | Report::GlobalsFailed(error) => Err(error),
+            Report::Failed(error) | Report::GlobalsFailed(error) | Report::ControlFailed(error) => Err(error),
             Report::Finished(..) | Report::Stopped(..) => Ok(()),
         }
     }
@@ -171,6 +171,7 @@ impl Coordinator {
         metrics::counter!("nowfold_rebalances_total").increment(1);
         match event {
             MembershipEvent::Assigned(partitions) => {
+                self.refuse_added(&partitions)?;
                 self.ids(&partitions).into_iter().for_each(|id| self.open(id));
                 if !self.assigned {
                     (0..self.workers.len()).for_each(|worker| self.command(worker, Command::Withdraw));
@@ -224,6 +225,19 @@ impl Coordinator {
                 Ok(())
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Partitions that a topic did not have at the start: what depends on their number was settled then.
+    fn refuse_added(&self, partitions: &[TopicPartition]) -> Result<(), RuntimeError> {
+        let number = |at: &TopicPartition| self.around.topics.partitions(&at.topic);
+        let added = partitions.iter().find(|at| self.parts.contains_key(&at.topic) && at.partition >= number(at));
+        match added {
+            None => Ok(()),
+            Some(at) => {
+                let (app, partition, n) = (self.around.topology.app().to_owned(), at.clone(), number(at));
+                Err(RuntimeError::PartitionsAdded { app, partition, n })
+            }
         }
     }
 
@@ -368,6 +382,9 @@ impl Coordinator {
                 Ok(Report::Grant(grant)) => self.grant(grant),
                 Ok(Report::GlobalsFailed(error)) => {
                     tracing::warn!(%error, "the global tables failed while stopping");
+                }
+                Ok(Report::ControlFailed(error)) => {
+                    tracing::warn!(%error, "the control topic failed while stopping");
                 }
                 Ok(Report::Failed(error)) => {
                     tracing::warn!(%error, "a worker failed while stopping");

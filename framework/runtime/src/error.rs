@@ -51,6 +51,56 @@ pub enum RuntimeError {
         /// Each topic with its number.
         counts: String,
     },
+    /// Living processes of the application run another topology.
+    #[error(
+        "NF140 {app:?} runs with another topology at {others}: {differences}. Processes of two topologies would take each other's tasks. Stop the others first, or give this one another application name"
+    )]
+    TopologyConflict {
+        /// The application.
+        app: String,
+        /// The other processes: their endpoints, or their ids.
+        others: String,
+        /// What differs.
+        differences: String,
+    },
+    /// The topology differs from that of the last start such that state would be left behind.
+    #[error(
+        "NF141 the topology of {app:?} has changed and would lose state: {losses}. Take the change back; or give this topology another application name, so that it starts anew; or, to leave that state behind, set NOWFOLD_ACCEPT_TOPOLOGY_CHANGE=1 (RuntimeConfig::accept_topology_change) for one start"
+    )]
+    TopologyChanged {
+        /// The application.
+        app: String,
+        /// What would be lost.
+        losses: String,
+    },
+    /// A topic has more partitions than state was made for.
+    #[error(
+        "NF142 topic {topic:?} has {n} partitions, and {changelog:?} of {app:?} has {of_log}: partitions were added, so keys have moved away from their state. Write the records through a new topic with the number of partitions you want, under another application name, or delete the application's internal topics to begin anew"
+    )]
+    PartitionsChanged {
+        /// The application.
+        app: String,
+        /// The topic.
+        topic: TopicName,
+        /// Its partitions.
+        n: i32,
+        /// The changelog that does not fit.
+        changelog: TopicName,
+        /// Its partitions.
+        of_log: i32,
+    },
+    /// A topic got more partitions while the application ran.
+    #[error(
+        "NF143 {partition} was added while {app:?} ran, which knows {n} partitions. Start it again: it takes the new ones where no state depends on their number, and says so where it does"
+    )]
+    PartitionsAdded {
+        /// The application.
+        app: String,
+        /// The new partition.
+        partition: TopicPartition,
+        /// The number of partitions at the start.
+        n: i32,
+    },
     /// A serde could not be set up.
     #[error("NF107 {cause}")]
     Serde {

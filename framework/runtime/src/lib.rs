@@ -17,6 +17,7 @@ mod config;
 #[cfg(feature = "contract")]
 #[expect(clippy::disallowed_methods, reason = "its tests wait for brokers, in real time")]
 pub mod contract;
+mod control;
 mod coordinator;
 mod error;
 mod globals;

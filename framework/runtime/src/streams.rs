@@ -18,6 +18,7 @@ use nowfold_core::topology::{SubTopology, Topology};
 use super::broker::{Broker, BrokerError, TransactionalSpec};
 use super::channel::{Channel, Transactor};
 use super::config::{Guarantee, RuntimeConfig};
+use super::control::{self, Announcements, Control};
 use super::coordinator::{Coordinator, WorkerHandle};
 use super::error::RuntimeError;
 use super::globals::{Applied, Globals};
@@ -93,6 +94,7 @@ pub struct Streams {
     globals: Arc<Applied>,
     stop: Sender<(Instant, Sender<CloseReport>)>,
     globals_stop: Arc<AtomicBool>,
+    announcements: Option<Arc<Announcements>>,
     threads: Vec<host::Thread>,
     started: Instant,
 }
@@ -124,6 +126,7 @@ impl Streams {
         let Platform { broker, clock, serdes } = platform;
         configure(&topology, &serdes, config.stall_timeout)?;
         let topics = topics::prepare(broker.as_ref(), &topology, &config)?;
+        control::check_changelogs(&topology, &topics)?;
         let hub = Arc::new(StoreHub::new());
         declare_stores(&topology, &topics, &hub);
         let mut globals = Globals::open(broker.as_ref(), &topology, &topics)?;
@@ -140,6 +143,8 @@ impl Streams {
             clock: clock.clone(),
             local,
         });
+        let tasks = Arc::new(TaskTable::default());
+        let control = control_of(&around, &tasks, &clock, &config)?;
         let membership = broker.join(topology.app(), &subscribed)?;
         state.set(AppState::Rebalancing);
 
@@ -151,7 +156,6 @@ impl Streams {
         });
         let workers = workers.collect::<Result<Vec<_>, RuntimeError>>()?;
         let (stop, stopped) = mailbox::channel();
-        let tasks = Arc::new(TaskTable::default());
         let (owners, dropped, epoch) = (BTreeMap::new(), BTreeMap::new(), 0);
         let (release_at, assigned, stopping, handovers) = (None, false, None, 0);
         let handover_timeout = config.handover_timeout;
@@ -176,11 +180,27 @@ impl Streams {
             grants: Vec::new(),
         };
         let globals_stop = Arc::new(AtomicBool::new(false));
-        let threads = vec![
+        let announcements = control.as_ref().map(Control::announcements);
+        let mut threads = vec![
             spawn("nowfold-coordinator", move || coordinator.run())?,
-            spawn_globals(globals, globals_stop.clone(), report)?,
+            spawn_globals(globals, globals_stop.clone(), report.clone())?,
         ];
-        Ok(Self { topology, config, clock, hub, state, tasks, globals: applied, stop, globals_stop, threads, started })
+        threads.extend(control.map(|control| spawn_control(control, report)).transpose()?);
+        let globals = applied;
+        Ok(Self {
+            topology,
+            config,
+            clock,
+            hub,
+            state,
+            tasks,
+            globals,
+            stop,
+            globals_stop,
+            announcements,
+            threads,
+            started,
+        })
     }
 
     /// Waits until every store is whole and the input that had gathered is processed; without a limit.
@@ -252,6 +272,14 @@ impl Streams {
         self.hub.clone()
     }
 
+    /// Tells the other processes where this one answers queries, as `host:port` or URL: theirs then name it to who asks
+    /// for what is here. Replaces [`RuntimeConfig::endpoint`].
+    pub fn announce(&self, endpoint: impl Into<String>) {
+        if let Some(announcements) = &self.announcements {
+            announcements.set_endpoint(endpoint.into());
+        }
+    }
+
     /// The application's clock.
     pub fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()
@@ -291,6 +319,7 @@ impl Streams {
         {
             report = Ok(closed);
         }
+        self.announcements.iter().for_each(|announcements| announcements.stop());
         for thread in self.threads.drain(..) {
             if ends(&thread, deadline + ENDING) {
                 thread.join();
@@ -424,6 +453,30 @@ fn spawn_globals(
             let _ = reports.send(super::worker::Report::GlobalsFailed(error));
         }
     })
+}
+
+fn spawn_control(control: Control, reports: Sender<super::worker::Report>) -> Result<host::Thread, RuntimeError> {
+    spawn("nowfold-control", move || {
+        if let Err(error) = caught("the thread of the control topic", || control.follow()) {
+            let _ = reports.send(super::worker::Report::ControlFailed(error));
+        }
+    })
+}
+
+/// The control topic, where it is wanted. A process has a new name there at each start: what it said before it died does
+/// not count.
+fn control_of(
+    around: &Arc<Surroundings>,
+    tasks: &Arc<TaskTable>,
+    clock: &Arc<dyn Clock>,
+    config: &RuntimeConfig,
+) -> Result<Option<Control>, RuntimeError> {
+    if !config.discovery {
+        return Ok(None);
+    }
+    let named = |name: &String| format!("{name}-{}", clock.now().as_millis());
+    let me = config.process_id.as_ref().map_or_else(random_name, named);
+    Control::open(around.clone(), tasks.clone(), clock.clone(), config, me).map(Some)
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<host::Thread, RuntimeError> {

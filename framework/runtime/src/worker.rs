@@ -95,6 +95,8 @@ pub(crate) enum Report {
     Failed(RuntimeError),
     /// The thread of the global tables has ended with an error; the application must stop.
     GlobalsFailed(RuntimeError),
+    /// The thread of the control topic has ended with an error; the application must stop.
+    ControlFailed(RuntimeError),
 }
 
 /// How long the steps of a worker's stop took.

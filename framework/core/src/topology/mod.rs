@@ -4,6 +4,7 @@
 mod describe;
 mod error;
 pub(crate) mod graph;
+mod identity;
 mod requirement;
 mod sizing;
 mod subtopology;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 pub use error::{TopologyError, TopologyFault};
 pub use graph::changelog_topic;
+pub use identity::TopologyIdentity;
 pub use requirement::{Expected, PartitionCount, TopicBlueprint, TopicRequirement, TopicRole, TopicRule};
 pub use subtopology::{SourceTopic, StartPolicy, SubTopology};
 
