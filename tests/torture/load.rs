@@ -62,9 +62,11 @@ impl Load {
     }
 
     fn create_topics(&self, kafka: &Kafka) -> anyhow::Result<()> {
-        let compacted = [("cleanup.policy", "compact"), ("segment.bytes", "16777216"), ("min.cleanable.dirty.ratio", "0.2")];
+        let compacted =
+            [("cleanup.policy", "compact"), ("segment.bytes", "16777216"), ("min.cleanable.dirty.ratio", "0.2")];
         let kept = [("retention.ms", "-1")];
-        let actions = [("message.timestamp.type", "LogAppendTime"), ("retention.ms", "-1"), ("cleanup.policy", "delete")];
+        let actions =
+            [("message.timestamp.type", "LogAppendTime"), ("retention.ms", "-1"), ("cleanup.policy", "delete")];
         let topics = [(INPUT, &kept[..]), (OUTPUT, &kept), (CHANGELOG, &compacted), (ACTIONS, &actions)];
         for (name, settings) in topics {
             let config: BTreeMap<_, _> =

@@ -34,7 +34,12 @@ pub(crate) fn topology(actions_every: u64, plant: Option<Plant>) -> Result<Topol
         .clone()
         .flat_map_values("plant", move |_, sample: Sample| planted(sample, plant))
         .group_by_key("by-key", Plain::new())
-        .aggregate("totals", Total::default, |_, sample, total: Total| total.and(*sample), Plain::<String, Total>::new())
+        .aggregate(
+            "totals",
+            Total::default,
+            |_, sample, total: Total| total.and(*sample),
+            Plain::<String, Total>::new(),
+        )
         .to_stream("changes")
         .to(OUTPUT, Plain::<String, Option<Total>>::new());
     samples

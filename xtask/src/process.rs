@@ -77,7 +77,11 @@ pub(crate) fn end(pid: u32, marker: &str) -> Result<Ended> {
 /// When the signal cannot be sent or the process survives it.
 pub(crate) fn kill(pid: u32, marker: &str) -> Result<()> {
     signal(pid, marker, "KILL")?;
-    ensure!(gone_within(pid, marker, KILL_WITHIN), "process {pid} is still there {} s after SIGKILL", KILL_WITHIN.as_secs());
+    ensure!(
+        gone_within(pid, marker, KILL_WITHIN),
+        "process {pid} is still there {} s after SIGKILL",
+        KILL_WITHIN.as_secs()
+    );
     Ok(())
 }
 

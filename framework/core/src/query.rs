@@ -347,12 +347,10 @@ impl StoreHub {
         self.with_store(store, |name, entry| {
             let partition = partition_for_key(key, entry.n_partitions);
             let handle = entry.partitions.get(&partition).cloned();
-            handle
-                .map(|handle| (TopicPartition::new(entry.topic.clone(), partition), handle))
-                .ok_or_else(|| {
-                    let owner = self.elsewhere(name, partition);
-                    QueryError::NotOwner { store: name.clone(), partition, owner }
-                })
+            handle.map(|handle| (TopicPartition::new(entry.topic.clone(), partition), handle)).ok_or_else(|| {
+                let owner = self.elsewhere(name, partition);
+                QueryError::NotOwner { store: name.clone(), partition, owner }
+            })
         })?
     }
 

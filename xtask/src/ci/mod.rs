@@ -38,6 +38,7 @@ impl Ci {
         report.step("numpy", steps::numpy);
         report.step("duckdb", steps::duckdb);
         report.step("simulate", steps::simulate);
+        report.step("torture", || steps::torture(self.quick));
         let addresses = servers.wait(&mut report);
         // Tests come last, so that their own lines are the last ones before the table.
         report.step("test", || steps::test(&addresses, self.keep_going));

@@ -1,6 +1,6 @@
 //! What each step does.
 
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,6 +11,7 @@ use crate::cargo::{self, Metadata, cargo};
 use crate::duckdb::DuckDb;
 use crate::numpy::Numpy;
 use crate::simulate::Simulate;
+use crate::torture::{Guarantee, Torture};
 use crate::{demo, packages};
 
 /// How long the demo run may take in all: it loads four days of history with a debug build.
@@ -81,6 +82,17 @@ pub(crate) fn duckdb() -> Result<Outcome> {
 /// Applications survive 500 seeds of faults in the simulator.
 pub(crate) fn simulate() -> Result<Outcome> {
     Simulate::default().run().map(|()| Outcome::Passed)
+}
+
+/// Processes that are killed under load, on a Kafka of its own that is killed, too, lose and double nothing.
+pub(crate) fn torture(quick: bool) -> Result<Outcome> {
+    if quick {
+        return Ok(Outcome::Skipped("--quick".to_owned()));
+    }
+    for guarantee in [Guarantee::ExactlyOnce, Guarantee::AtLeastOnce] {
+        ensure!(Torture::short(guarantee).run()? == ExitCode::SUCCESS, "something was lost, doubled or wrong");
+    }
+    Ok(Outcome::Passed)
 }
 
 /// Every test and doctest. Tests of real servers run where an address is given.

@@ -1,6 +1,7 @@
 //! Free ports on loopback.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -32,6 +33,19 @@ pub(crate) fn first_free(base: u16) -> Result<u16> {
     tried.find(|port| is_free(*port)).with_context(|| format!("no free port among {N_TRIED} from {base} upwards"))
 }
 
+/// Waits until a port is free: a process that was killed loses its memory first and its sockets a little later.
+///
+/// # Errors
+/// When it is not free within the bound.
+pub(crate) fn await_free(port: u16, bound: Duration) -> Result<()> {
+    let started = Instant::now();
+    while !is_free(port) {
+        ensure!(started.elapsed() < bound, "port {port} is still taken after {} s", bound.as_secs());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
@@ -47,6 +61,16 @@ mod tests {
         assert!(choose("test", None, taken).unwrap() > taken);
         let refused = choose("test", Some(taken), taken).unwrap_err().to_string();
         assert!(refused.contains(&taken.to_string()), "{refused}");
+    }
+
+    #[test]
+    fn waits_until_a_port_is_free() {
+        let foreign = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = foreign.local_addr().unwrap().port();
+        assert!(await_free(port, Duration::ZERO).is_err());
+        let waiting = std::thread::spawn(move || await_free(port, Duration::from_secs(30)));
+        drop(foreign);
+        waiting.join().unwrap().unwrap();
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The Kafka of a run: its own, so that it can be killed.
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::process;
-use crate::server::{Home, Server, Started, kafka, lifecycle, wire};
+use crate::server::{Home, Server, Started, kafka, lifecycle, ports, wire};
 
 /// Transactions of the dead are ended soon, and changelogs are compacted soon.
 const SETTINGS: &str = "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
@@ -68,6 +69,7 @@ pub(super) fn restart(hard: bool) -> Result<()> {
     } else {
         process::end(state.pid, &home.marker())?;
     }
+    ports::await_free(state.port, Duration::from_secs(30))?;
     lifecycle::start(&TortureKafka, Some(state.port)).map(|_| ())
 }
 

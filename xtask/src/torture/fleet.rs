@@ -174,9 +174,9 @@ impl Member {
 
 /// The records read from the input topic, as `/metrics` has them.
 fn records_in(metrics: &str) -> u64 {
-    let ours = metrics.lines().filter(|line| {
-        line.starts_with("nowfold_records_in_total{") && line.contains("topic=\"torture-in\"")
-    });
+    let ours = metrics
+        .lines()
+        .filter(|line| line.starts_with("nowfold_records_in_total{") && line.contains("topic=\"torture-in\""));
     ours.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 

@@ -63,7 +63,13 @@ fn one(random: &mut Random, n_processes: usize, broker: Broker) -> Cycle {
     let first = random.below(n);
     let n_victims = if random.below(5) == 0 { random.below(n) + 1 } else { 1 };
     let victims = (0..n_victims).filter_map(|i| usize::try_from((first + i) % n).ok()).collect();
-    let down = [0, 0, 100, 300, 1_000, 7_000][usize::try_from(random.below(6)).unwrap_or(0) % 6];
+    let down = match random.below(6) {
+        0 | 1 => 0,
+        2 => 100,
+        3 => 300,
+        4 => 1_000,
+        _ => 7_000,
+    };
     Cycle { victims, after_percent: random.below(90), down: Duration::from_millis(down), broker }
 }
 

@@ -39,5 +39,7 @@ fn java() -> Result<Java> {
 
 fn compiles(java: &Java) -> bool {
     let modules = Command::new(&java.launcher).arg("--list-modules").output();
-    modules.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).lines().any(|line| line.starts_with("jdk.compiler@")))
+    modules.is_ok_and(|output| {
+        String::from_utf8_lossy(&output.stdout).lines().any(|line| line.starts_with("jdk.compiler@"))
+    })
 }

@@ -33,9 +33,8 @@ impl TopologyIdentity {
     /// 64 bits of all lines (FNV-1a, the same on every machine and in every version), as 16 hexadecimal digits.
     pub fn fingerprint(&self) -> String {
         let bytes = self.lines.iter().flat_map(|line| line.bytes().chain([b'\n']));
-        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash =
+            bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         format!("{hash:016x}")
     }
 }
@@ -103,7 +102,8 @@ mod tests {
 
     #[test]
     fn operators_and_retention_may_change_but_not_stores_and_topics() {
-        let of = |operator: &str, store: Materialized, sink: &str| counting(operator, store, sink).identity().fingerprint();
+        let of =
+            |operator: &str, store: Materialized, sink: &str| counting(operator, store, sink).identity().fingerprint();
         let first = of("a", Materialized::named("counts"), "out");
         assert_eq!(first, of("b", Materialized::named("counts").retention(Duration::from_secs(9)), "out"));
         assert_ne!(first, of("a", Materialized::named("numbers"), "out"));
@@ -114,7 +114,10 @@ mod tests {
     #[test]
     fn a_fingerprint_is_the_same_in_every_version() {
         let identity = counting("a", Materialized::named("counts"), "out").identity();
-        assert_eq!(identity.lines(), ["0 sink out string/i64", "0 source in string/string", "0 store counts changelog"]);
+        assert_eq!(
+            identity.lines(),
+            ["0 sink out string/i64", "0 source in string/string", "0 store counts changelog"]
+        );
         assert_eq!(identity.fingerprint().len(), 16);
     }
 }

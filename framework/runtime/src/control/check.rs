@@ -62,13 +62,15 @@ fn conflict<'a>(
     view: &View,
     others: impl Iterator<Item = &'a String>,
 ) -> Result<(), RuntimeError> {
-    let place = |id: &String| view.process(id).and_then(|seen| seen.record.endpoint.clone()).unwrap_or_else(|| id.clone());
+    let place =
+        |id: &String| view.process(id).and_then(|seen| seen.record.endpoint.clone()).unwrap_or_else(|| id.clone());
     let others: Vec<_> = others.map(place).collect();
     if others.is_empty() {
         return Ok(());
     }
     let differences = view.topology().map(|theirs| differences(&theirs.lines, &ours.lines)).unwrap_or_default();
-    let differences = if differences.is_empty() { "the fingerprints differ".to_owned() } else { differences.join("; ") };
+    let differences =
+        if differences.is_empty() { "the fingerprints differ".to_owned() } else { differences.join("; ") };
     Err(RuntimeError::TopologyConflict { app: app.to_owned(), others: others.join(", "), differences })
 }
 
@@ -84,7 +86,9 @@ fn losses(before: &TopologyRecord, ours: &TopologyRecord) -> Vec<String> {
     let (stores, now) = (stores(&before.lines), stores(&ours.lines));
     let gone = stores.iter().filter_map(|(name, from)| match now.get(name) {
         None => Some(format!("store \"{name}\" is gone, its content stays behind")),
-        Some(new) if new != from => Some(format!("store \"{name}\" came back from its {from} and would come from {new}")),
+        Some(new) if new != from => {
+            Some(format!("store \"{name}\" came back from its {from} and would come from {new}"))
+        }
         Some(_) => None,
     });
     let moved = before.partitions.iter().filter_map(|(topic, n)| {
@@ -125,6 +129,7 @@ fn check_part(topology: &Topology, part: &SubTopology, topics: &Topics) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::host;
     use super::super::message::{Message, ProcessRecord};
     use super::super::view::tests::view;
     use super::*;
@@ -146,7 +151,7 @@ mod tests {
 
     #[test]
     fn refuses_to_run_beside_living_processes_of_another_topology() {
-        let (old, new, now) = (topology(&COUNTS, 4), topology(&TOTALS, 4), Instant::now());
+        let (old, new, now) = (topology(&COUNTS, 4), topology(&TOTALS, 4), host::now());
         let running = view(&[(1, running("a", &old)), (1, Message::Topology(old.clone()))], now);
         let refused = check("app", &new, &running, true, now).unwrap_err().to_string();
         assert!(refused.starts_with("NF140") && refused.contains("a:7070") && refused.contains("counts"), "{refused}");
@@ -157,7 +162,7 @@ mod tests {
 
     #[test]
     fn refuses_to_leave_state_behind_unless_that_is_accepted() {
-        let now = Instant::now();
+        let now = host::now();
         let of = |topology: &TopologyRecord| view(&[(1, Message::Topology(topology.clone()))], now);
         let before = of(&topology(&COUNTS, 4));
         let refused = check("app", &topology(&TOTALS, 4), &before, false, now).unwrap_err().to_string();
@@ -173,7 +178,7 @@ mod tests {
 
     #[test]
     fn of_two_that_start_at_once_the_later_one_gives_way() {
-        let (one, other, now) = (topology(&COUNTS, 4), topology(&TOTALS, 4), Instant::now());
+        let (one, other, now) = (topology(&COUNTS, 4), topology(&TOTALS, 4), host::now());
         let both = view(&[(1, running("a", &one)), (1, running("b", &other))], now);
         assert!(check_again("app", &one, "a", &both, now).is_ok());
         assert!(check_again("app", &other, "b", &both, now).is_err());

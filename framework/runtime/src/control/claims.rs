@@ -115,6 +115,7 @@ impl Claims {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::host;
     use super::super::view::tests::{TASK, claim, process, view};
     use super::*;
 
@@ -122,7 +123,7 @@ mod tests {
 
     fn claims() -> Claims {
         let mut claims = Claims::new("me".into(), ProcessRecord::default(), BEAT);
-        claims.due(&view(&[], Instant::now()), &[], Instant::now());
+        claims.due(&view(&[], host::now()), &[], host::now());
         claims
     }
 
@@ -141,7 +142,7 @@ mod tests {
 
     #[test]
     fn beats_at_every_interval_and_at_once_when_asked() {
-        let (mut claims, now) = (claims(), Instant::now());
+        let (mut claims, now) = (claims(), host::now());
         let nothing = view(&[], now);
         assert_eq!(claims.due(&nothing, &[], now).len(), 0);
         claims.beat_now();
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn claims_a_task_above_its_last_owner_and_says_so_once() {
-        let (mut claims, now) = (claims(), Instant::now());
+        let (mut claims, now) = (claims(), host::now());
         let before = view(&[(1, process("other", "o:1")), (1, claim("other", 7))], now);
         assert_eq!(generations(claims.due(&before, &[held(TaskState::Restoring)], now)), [8]);
         assert_eq!(generations(claims.due(&before, &[held(TaskState::Restoring)], now)), [0; 0]);
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_claim_that_does_not_arrive_is_said_again() {
-        let (mut claims, now) = (claims(), Instant::now());
+        let (mut claims, now) = (claims(), host::now());
         let nothing = view(&[], now);
         assert_eq!(generations(claims.due(&nothing, &[held(TaskState::Running)], now)), [1]);
         assert_eq!(generations(claims.due(&nothing, &[held(TaskState::Running)], now + BEAT)), [1]);
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn gives_way_for_a_while_to_a_living_process_that_claims_the_same_task_later() {
-        let (mut claims, now) = (claims(), Instant::now());
+        let (mut claims, now) = (claims(), host::now());
         let running = [held(TaskState::Running)];
         assert_eq!(generations(claims.due(&view(&[], now), &running, now)), [1]);
         let taken = view(&[(1, process("other", "o:1")), (1, claim("me", 1)), (1, claim("other", 2))], now);
@@ -181,7 +182,7 @@ mod tests {
 
     #[test]
     fn claims_at_once_what_a_dead_process_claimed_later() {
-        let (mut claims, now) = (claims(), Instant::now());
+        let (mut claims, now) = (claims(), host::now());
         let running = [held(TaskState::Running)];
         assert_eq!(generations(claims.due(&view(&[], now), &running, now)), [1]);
         let taken = view(&[(1, claim("other", 2))], now);

@@ -124,7 +124,20 @@ impl Control {
         let (buffer, trouble_said) = (Vec::new(), Throttle::new(Duration::from_secs(5)));
         let elsewhere = HashMap::new();
         let mut control = Self {
-            around, tasks, clock, told, topic, reader, producer, view, claims, me, ours, buffer, trouble_said, elsewhere,
+            around,
+            tasks,
+            clock,
+            told,
+            topic,
+            reader,
+            producer,
+            view,
+            claims,
+            me,
+            ours,
+            buffer,
+            trouble_said,
+            elsewhere,
         };
         control.catch_up(log.high, config.stall_timeout)?;
         control.enter(&app, config.accept_topology_change)?;

@@ -51,14 +51,16 @@ impl View {
                 self.processes.insert(id, Seen { record: process, since, heard: record.timestamp });
             }
             Some(Message::Process(id, None)) => _ = self.processes.remove(&id),
-            Some(Message::Task(id, Some(task))) => {
-                if self.tasks.get(&id).is_none_or(|known| task.generation >= known.generation) {
-                    self.tasks.insert(id, task);
-                }
-            }
+            Some(Message::Task(id, Some(task))) => self.claim(id, task),
             Some(Message::Task(id, None)) => _ = self.tasks.remove(&id),
             Some(Message::Topology(topology)) => self.topology = Some(topology),
             None => {}
+        }
+    }
+
+    fn claim(&mut self, id: TaskId, task: TaskRecord) {
+        if self.tasks.get(&id).is_none_or(|known| task.generation >= known.generation) {
+            self.tasks.insert(id, task);
         }
     }
 
@@ -112,6 +114,7 @@ impl View {
 pub(super) mod tests {
     use nowfold_core::record::{Headers, TimestampType};
 
+    use super::super::super::host;
     use super::super::message::TaskState;
     use super::*;
 
@@ -151,14 +154,14 @@ pub(super) mod tests {
 
     #[test]
     fn the_highest_generation_has_the_task_whichever_comes_last() {
-        let now = Instant::now();
+        let now = host::now();
         let zombie = [process("a", "a:1"), process("b", "b:1"), claim("a", 1), claim("b", 2), claim("a", 1)];
         assert_eq!(endpoint(&view(&zombie.map(|message| (1, message)), now), now), Some("b:1"));
     }
 
     #[test]
     fn a_process_that_falls_silent_or_ends_owns_nothing() {
-        let now = Instant::now();
+        let now = host::now();
         let silent = view(&[(1, process("a", "a:1")), (1, claim("a", 1)), (12, process("b", "b:1"))], now);
         assert_eq!(endpoint(&silent, now), None);
         assert_eq!(silent.silent_for(DEAD_AFTER, now).collect::<Vec<_>>(), ["a"]);
@@ -168,7 +171,7 @@ pub(super) mod tests {
 
     #[test]
     fn silence_goes_on_while_nothing_is_read() {
-        let now = Instant::now();
+        let now = host::now();
         let view = view(&[(1, process("a", "a:1")), (5, claim("a", 1))], now);
         assert_eq!(endpoint(&view, now + Duration::from_secs(6)), Some("a:1"));
         assert_eq!(endpoint(&view, now + Duration::from_secs(7)), None);
@@ -177,7 +180,7 @@ pub(super) mod tests {
 
     #[test]
     fn nobody_is_sent_on_to_oneself() {
-        let now = Instant::now();
+        let now = host::now();
         let view = view(&[(1, process("me", "me:1")), (1, claim("me", 1))], now);
         assert_eq!(endpoint(&view, now), None);
     }
