@@ -147,7 +147,8 @@ fn read_all(broker: &dyn Broker, topic: &str) -> Result<Vec<Found>, Difference> 
 fn config(waits: bool) -> RuntimeConfig {
     let max_task_idle = if waits { TaskIdle::UpTo(Duration::from_millis(250)) } else { TaskIdle::default() };
     let commit_interval = Duration::from_millis(2);
-    RuntimeConfig { n_workers: 1, default_partitions: 1, commit_interval, max_task_idle, ..RuntimeConfig::default() }
+    let (n_workers, default_partitions, discovery) = (1, 1, false);
+    RuntimeConfig { n_workers, default_partitions, commit_interval, max_task_idle, discovery, ..RuntimeConfig::default() }
 }
 
 /// A case's application, and the producer of its input.

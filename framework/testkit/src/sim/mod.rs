@@ -93,6 +93,8 @@ pub fn config(guarantee: Guarantee) -> RuntimeConfig {
         close_timeout: Duration::from_secs(3),
         handover_timeout: Duration::from_secs(1),
         batch: 50,
+        // What processes tell each other changes no result, and its heartbeats take turns from what does.
+        discovery: false,
         ..RuntimeConfig::default()
     }
 }
