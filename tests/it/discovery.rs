@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,13 @@ use nowfold::core::names::TopicPartition;
 use nowfold::core::query::QueryError;
 use nowfold::core::serde::SerdeEnv;
 use nowfold::embedded::EmbeddedLog;
+use nowfold::kafka::{Kafka, KafkaConfig};
 use nowfold::prelude::*;
 use nowfold::runtime::broker::{Broker, TopicSpec};
 use nowfold::runtime::{AppState, Platform, RuntimeConfig, RuntimeError, Streams as Runtime, SystemClock};
 
 use super::instances::{Load, connect, count, topology};
+use super::own_kafka::kafka_jars;
 use super::support::{test_kafka, until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -169,6 +172,41 @@ fn a_topic_that_got_more_partitions_than_the_changelog_is_refused() {
     };
     log.create_topic(&spec).unwrap();
     let refused = run(Arc::new(log), counting("grown", "counts"), config("one:1")).unwrap_err();
+    assert!(matches!(refused, RuntimeError::PartitionsChanged { n: 3, of_log: 2, .. }), "{refused}");
+}
+
+#[test]
+fn partitions_that_are_added_while_an_application_runs_stop_it_and_its_next_start_says_why() {
+    let Some(bootstrap) = test_kafka("discovery") else { return };
+    let Some(jars) = kafka_jars("discovery") else { return };
+    let app = format!("added-{}", std::process::id());
+    let topic = format!("{app}-in");
+    let mut settings = KafkaConfig::new(&bootstrap);
+    settings.raw.insert("topic.metadata.refresh.interval.ms".into(), "500".into());
+    let kafka: Arc<dyn Broker> = Arc::new(Kafka::connect(settings).unwrap());
+    kafka
+        .create_topic(&TopicSpec { name: topic.as_str().into(), partitions: Some(2), config: BTreeMap::new() })
+        .unwrap();
+    let topology = || {
+        let builder = StreamsBuilder::new(&app);
+        builder
+            .stream(topic.as_str(), Plain::<String, String>::new())
+            .group_by_key("by-key", Plain::new())
+            .count("counts");
+        builder.build().unwrap()
+    };
+    let running = run(kafka.clone(), topology(), config("one:1")).unwrap();
+    running.await_running(PATIENCE).unwrap();
+    let mut tool = Command::new("java");
+    tool.arg("-cp").arg(format!("{}/*", jars.display())).arg("org.apache.kafka.tools.TopicCommand");
+    tool.args(["--bootstrap-server", &bootstrap, "--alter", "--topic", &topic, "--partitions", "3"]);
+    assert!(tool.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
+    let AppState::Failed { reason } = running.state_cell().wait(PATIENCE, AppState::is_final) else {
+        panic!("it goes on: {}", running.state())
+    };
+    assert!(reason.starts_with("NF143") && reason.contains(&format!("{topic}-2")), "{reason}");
+    drop(running);
+    let refused = run(kafka, topology(), config("one:1")).unwrap_err();
     assert!(matches!(refused, RuntimeError::PartitionsChanged { n: 3, of_log: 2, .. }), "{refused}");
 }
 

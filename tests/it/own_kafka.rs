@@ -23,11 +23,7 @@ impl OwnKafka {
     /// Starts one; `None`, said aloud, without the jars or where no Kafka is wanted.
     pub(crate) fn start(test: &str) -> Option<Self> {
         test_kafka(test)?;
-        let jars = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.nowfold/cache/kafka-4.3.1");
-        if !jars.is_dir() {
-            eprintln!("SKIPPED {test}: no jars of Kafka; `cargo xtask kafka start` fetches them");
-            return None;
-        }
+        let jars = kafka_jars(test)?;
         let dir = tempfile::tempdir().unwrap();
         let [port, controller] = free_ports();
         let settings = properties(port, controller, &dir.path().join("log"));
@@ -77,6 +73,16 @@ impl Drop for OwnKafka {
     fn drop(&mut self) {
         self.end("KILL");
     }
+}
+
+/// The jars that `cargo xtask kafka start` has fetched; says so when there are none.
+pub(crate) fn kafka_jars(test: &str) -> Option<PathBuf> {
+    let jars = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.nowfold/cache/kafka-4.3.1");
+    if !jars.is_dir() {
+        eprintln!("SKIPPED {test}: no jars of Kafka; `cargo xtask kafka start` fetches them");
+        return None;
+    }
+    Some(jars)
 }
 
 fn free_ports() -> [u16; 2] {
