@@ -34,6 +34,7 @@
 //! | `kafka` | yes | Apache Kafka and the Schema Registry client; needs a C compiler and make |
 //! | `serve` | yes | the HTTP query server |
 
+mod calls;
 mod config;
 mod erasures;
 mod error;

@@ -2,11 +2,13 @@
 
 pub use crate::{Config, Error, Producer, Streams};
 pub use nowfold_core::dsl::{
-    Buffer, Emit, ForeignJoined, GlobalTable, Joined, KStream, KTable, Materialized, Repartition, StreamJoined,
-    StreamsBuilder, Through,
+    AsyncIo, Buffer, Emit, ForeignJoined, GlobalTable, Joined, KStream, KTable, Materialized, Repartition,
+    StreamJoined, StreamsBuilder, Through,
 };
 pub use nowfold_core::failure::Verdict;
+pub use nowfold_core::processor::ProcessError;
 pub use nowfold_core::query::QueryError;
+pub use nowfold_core::retry::Retries;
 pub use nowfold_core::serde::{Avro, Json, Pair, Plain, Postcard, SessionWindowed, TimeWindowed};
 pub use nowfold_core::state::StoreSpec;
 pub use nowfold_core::task::TaskIdle;

@@ -11,8 +11,10 @@ use nowfold_core::topology::{TopicRole, Topology};
 use nowfold_embedded::EmbeddedLog;
 use nowfold_operators::Features;
 use nowfold_runtime::broker::{Broker, TopicSpec};
+use nowfold_runtime::executor::CallExecutor;
 use nowfold_runtime::{AppState, CloseReport, Platform, SystemClock};
 
+use crate::calls::TokioCalls;
 use crate::config::{self, Config, Place};
 use crate::erasures::EraseWriter;
 use crate::error::Error;
@@ -33,7 +35,8 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Starts the application. On the embedded log, topics that others would own are created first.
+    /// Starts the application. On the embedded log, topics that others would own are created first. The calls of
+    /// asynchronous operators run on the tokio runtime that this is called in, or else on one of the application's own.
     ///
     /// # Errors
     /// [`Error`] when the place cannot be reached, a topic is missing or has a setting that would lose state, or the query
@@ -48,7 +51,9 @@ impl Streams {
         let platform = Platform { broker: broker.clone(), clock: Arc::new(SystemClock), serdes: serdes.clone() };
         let mut runtime = config.runtime.clone();
         runtime.process_id = runtime.process_id.or_else(|| config.process_id());
-        let inner = nowfold_runtime::Streams::start_with_state(topology, platform, runtime, local)?;
+        let calls = topology.has_calls().then(TokioCalls::open).transpose()?;
+        let calls = calls.map(|calls| Arc::new(calls) as Arc<dyn CallExecutor>);
+        let inner = nowfold_runtime::Streams::start_with(topology, platform, runtime, local, calls)?;
         let erasures = EraseWriter::new(broker.clone(), serdes.clone(), inner.clock());
         let app = Self {
             inner,

@@ -28,7 +28,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) const PARTITIONS: i32 = 4;
 
 /// Counts the records of each key in a store, and sends the count on.
-struct Counter;
+pub(crate) struct Counter;
 
 impl Processor<String, String, String, i64> for Counter {
     fn process(
@@ -101,7 +101,7 @@ pub(crate) fn start(broker: Arc<dyn Broker>, prefix: &str, config: RuntimeConfig
 }
 
 /// All that a reader of committed records finds in the output topic.
-fn outputs(broker: &dyn Broker, prefix: &str) -> Vec<LogRecord> {
+pub(crate) fn outputs(broker: &dyn Broker, prefix: &str) -> Vec<LogRecord> {
     let mut all = Vec::new();
     for partition in 0..PARTITIONS {
         let partition = TopicPartition::new(format!("{prefix}-out"), partition);
@@ -182,10 +182,10 @@ fn lives(seed: u64, process_id: Option<&str>) {
 }
 
 /// SplitMix64.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, n: u64) -> i64 {
+    pub(crate) fn below(&mut self, n: u64) -> i64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

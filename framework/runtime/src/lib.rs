@@ -7,10 +7,11 @@
 //!                                                └── readers of the task's partitions
 //! ```
 //!
-//! Workers are OS threads; nothing here is async. The time, waiting and threads come through [`host`], so that a simulator
+//! Workers are OS threads; of async code there is only what runs the calls of asynchronous operators ([`executor`]). The time, waiting and threads come through [`host`], so that a simulator
 //! can run all of it.
 
 pub mod broker;
+mod calls;
 mod channel;
 mod clock;
 mod config;
@@ -20,6 +21,7 @@ pub mod contract;
 mod control;
 mod coordinator;
 mod error;
+pub mod executor;
 mod globals;
 pub mod host;
 pub mod local;
@@ -27,6 +29,7 @@ mod mailbox;
 pub mod membership;
 mod output;
 mod pace;
+mod rest;
 mod runner;
 mod signal;
 mod source;

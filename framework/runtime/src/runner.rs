@@ -12,7 +12,9 @@ use nowfold_core::time::{Clock, Timestamp};
 use nowfold_core::topology::{SourceTopic, StartPolicy, SubTopology, Topology};
 
 use super::broker::{Broker, BrokerError, PartitionReader, Waker};
+use super::calls::RunningCalls;
 use super::error::RuntimeError;
+use super::executor::CallExecutor;
 use super::host;
 use super::local::{LocalState, LocalStores, LogOrigin, World};
 use super::pace::Throttle;
@@ -31,6 +33,8 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Arc<dyn Clock>,
     /// What this process keeps on its disk.
     pub(crate) local: Option<Arc<dyn LocalState>>,
+    /// What runs calls, where the topology has any.
+    pub(crate) executor: Option<Arc<dyn CallExecutor>>,
 }
 
 impl std::fmt::Debug for Surroundings {
@@ -61,6 +65,7 @@ pub(crate) struct Runner {
     has_effects: bool,
     /// How often it is said that a record waits.
     said: Throttle,
+    calls: RunningCalls,
 }
 
 /// A store's own changelog being read to the end that it had when the task was opened.
@@ -123,6 +128,7 @@ impl Runner {
             restored: Restored::default(),
             has_effects: false,
             said: Throttle::new(Duration::from_secs(5)),
+            calls: RunningCalls::new(around.executor.clone(), waker.clone()),
         })
     }
 
@@ -213,6 +219,7 @@ impl Runner {
             return Ok(0);
         }
         self.blocked_until = None;
+        self.calls.deliver(&mut self.task);
         match self.task.process(now, batch)? {
             Processed::Records(n) => Ok(n),
             Processed::Blocked { taken, cause } => {
@@ -245,12 +252,37 @@ impl Runner {
     }
 
     pub(crate) fn take_effects(&mut self) -> Effects {
-        let effects = self.task.take_effects();
+        let mut effects = self.task.take_effects();
         self.has_effects |= !effects.is_empty();
         if let Some(local) = &mut self.local {
             effects.changelog.iter().for_each(|write| local.wrote(&write.store));
         }
+        self.calls.start(std::mem::take(&mut effects.calls));
+        self.calls.cancel(&effects.cancelled);
         effects
+    }
+
+    /// Sends out what record caches hold back, so that the effects and offsets to come may be committed.
+    pub(crate) fn prepare_commit(&mut self, now: Timestamp) -> Result<(), RuntimeError> {
+        let is_blocked = self.blocked_until.is_some_and(|until| host::now() < until);
+        if is_blocked || !self.changelogs.is_empty() {
+            return Ok(());
+        }
+        if let Some(cause) = self.task.prepare_commit(now)? {
+            tracing::debug!(task = %self.task.id(), cause, "a row of a record cache waits");
+            self.blocked_until = Some(host::now() + self.wait_from(now));
+        }
+        Ok(())
+    }
+
+    /// Whether no record waits for a call, and no row in a record cache.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.task.is_at_rest()
+    }
+
+    /// Whether the task's commits wait until it is at rest.
+    pub(crate) fn rests(&self, exactly_once: bool) -> bool {
+        exactly_once || self.task.commits_at_rest()
     }
 
     /// What the coordinator sees of the task.
@@ -275,6 +307,10 @@ impl Runner {
 
     /// All that was processed is committed on the broker.
     pub(crate) fn committed(&mut self, around: &Surroundings) {
+        if self.task.holds_commits() {
+            // Its stores are ahead of what it gave out.
+            return;
+        }
         let broker = around.broker.as_ref();
         self.task.committed();
         self.has_effects = false;

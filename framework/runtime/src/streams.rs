@@ -21,6 +21,7 @@ use super::config::{Guarantee, RuntimeConfig};
 use super::control::{self, Announcements, Control};
 use super::coordinator::{Coordinator, WorkerHandle};
 use super::error::RuntimeError;
+use super::executor::{CallExecutor, CallThread};
 use super::globals::{Applied, Globals};
 use super::host;
 use super::local::LocalState;
@@ -121,6 +122,22 @@ impl Streams {
         config: RuntimeConfig,
         local: Option<Arc<dyn LocalState>>,
     ) -> Result<Self, RuntimeError> {
+        let executor = topology.has_calls().then(CallThread::start).transpose()?;
+        Self::start_with(topology, platform, config, local, executor.map(|thread| Arc::new(thread) as _))
+    }
+
+    /// As [`start_with_state`](Self::start_with_state), with something else than a [`CallThread`] to run the calls of
+    /// asynchronous operators: tokio, say, for those that need its timers and sockets. Without one, such calls fail.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(
+        topology: Topology,
+        platform: Platform,
+        config: RuntimeConfig,
+        local: Option<Arc<dyn LocalState>>,
+        executor: Option<Arc<dyn CallExecutor>>,
+    ) -> Result<Self, RuntimeError> {
         let (state, started) = (Arc::new(StateCell::default()), host::now());
         state.set(AppState::Connecting);
         let Platform { broker, clock, serdes } = platform;
@@ -142,6 +159,7 @@ impl Streams {
             idle: config.max_task_idle,
             clock: clock.clone(),
             local,
+            executor,
         });
         let tasks = Arc::new(TaskTable::default());
         let control = control_of(&around, &tasks, &clock, &config)?;
@@ -435,6 +453,7 @@ fn spawn_worker(
         unopened: Vec::new(),
         epoch: 0,
         last_commit: host::now(),
+        resting: false,
         last_recommit: None,
         retry_at: None,
         unknown_since: BTreeMap::new(),

@@ -43,6 +43,9 @@ impl Worker {
 
     /// Commits the open transaction, or what moved without one, within about `timeout`.
     pub(crate) fn commit_transaction(&mut self, timeout: Duration) -> Result<Outcome, RuntimeError> {
+        if !self.runners.iter().all(Runner::is_at_rest) {
+            return Ok(Outcome::Open);
+        }
         let (started, deadline) = (host::now(), host::now() + timeout);
         self.last_commit = started;
         let is_open = self.outbox.transactor().is_some_and(|transactor| transactor.is_open());
@@ -113,6 +116,8 @@ impl Worker {
     /// Commits all there is, and takes tasks away that go to another member. What is not committed is dropped.
     pub(crate) fn finish_transaction(&mut self, ids: &[TaskId], deadline: Instant) -> Result<(), RuntimeError> {
         let left = || deadline.saturating_duration_since(host::now()).max(Duration::from_millis(1));
+        let all: Vec<_> = self.runners.iter().map(Runner::id).collect();
+        self.come_to_rest(&all, deadline)?;
         if self.commit_transaction(left())? == Outcome::Open {
             self.abort("its tasks are handed over", left())?;
         }

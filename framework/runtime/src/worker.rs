@@ -125,6 +125,8 @@ pub(crate) struct Worker {
     /// The losses that were heard of.
     pub(crate) epoch: u64,
     pub(crate) last_commit: Instant,
+    /// A commit is due and waits until calls are over: tasks that are in its way take no records.
+    pub(crate) resting: bool,
     /// When the offsets of all partitions, idle ones too, were last committed.
     pub(crate) last_recommit: Option<Instant>,
     /// When to try again what the broker did not answer.
@@ -162,7 +164,7 @@ impl Worker {
                 }
             }
             let moved = self.step()?;
-            if host::since(self.last_commit) >= self.config.commit_interval {
+            if host::since(self.last_commit) >= self.config.commit_interval && self.is_ready_to_commit()? {
                 self.commit()?;
             }
             if moved == 0 {
@@ -237,14 +239,15 @@ impl Worker {
         for (id, status) in std::mem::take(&mut self.unopened) {
             self.open(id, status)?;
         }
-        let now = self.clock.now();
+        let (now, exactly_once) = (self.clock.now(), self.is_exactly_once());
         let mut moved = 0;
         for runner in &mut self.runners {
             if !self.outbox.drain()? {
                 self.retry_at = Some(host::now() + RETRY);
                 break;
             }
-            match runner.step(now, self.config.batch, self.around.broker.as_ref()) {
+            let batch = if self.resting && runner.rests(exactly_once) { 0 } else { self.config.batch };
+            match runner.step(now, batch, self.around.broker.as_ref()) {
                 Ok(n) => {
                     moved += n;
                     self.unknown_since.remove(&runner.id());
@@ -320,6 +323,7 @@ impl Worker {
             let _ = self.reports.send(Report::Finished(number, Vec::new()));
             return Ok(());
         }
+        self.come_to_rest(ids, deadline)?;
         let left = deadline.saturating_duration_since(host::now());
         let stored = self.outbox.flush(self.config.flush_timeout.min(left))?;
         self.commit_epochs(stored)?;
@@ -340,6 +344,8 @@ impl Worker {
             }
             self.outbox.put(runner)?;
         }
+        let all: Vec<_> = self.runners.iter().map(Runner::id).collect();
+        self.come_to_rest(&all, deadline)?;
         let drained = host::now();
         if self.is_exactly_once() {
             let times = StopTimes { drain: drained - started, ..StopTimes::default() };
@@ -360,10 +366,14 @@ impl Worker {
 /// that ended silently would leave its tasks at rest and the coordinator waiting for it.
 pub(crate) fn caught<T>(who: &str, body: impl FnOnce() -> Result<T, RuntimeError>) -> Result<T, RuntimeError> {
     std::panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        let words = panic.downcast_ref::<String>().map(String::as_str);
-        let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words");
-        Err(RuntimeError::Stopped { reason: format!("{who} panicked: {words}") })
+        Err(RuntimeError::Stopped { reason: format!("{who} panicked: {}", words(panic.as_ref())) })
     })
+}
+
+/// What a panic said.
+pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> &str {
+    let words = panic.downcast_ref::<String>().map(String::as_str);
+    words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }
 
 pub(crate) fn to_commit((partition, offset): (nowfold_core::names::TopicPartition, i64)) -> OffsetCommit {

@@ -89,6 +89,24 @@ impl TestDriver {
         self
     }
 
+    /// Draws from `seed` which call of asynchronous operators is over next, and when. Otherwise calls are over in the order
+    /// in which they were made, once no record waits. Calls are polled in the test's own thread: one that waits for
+    /// something of the test's, such as a channel, is tried again with every method that processes.
+    ///
+    /// # Panics
+    /// After the first record.
+    #[must_use]
+    #[track_caller]
+    pub fn calls_at_random(self, seed: u64) -> Self {
+        self.before_start().calls.at_random(seed);
+        self
+    }
+
+    /// Calls of asynchronous operators that are under way.
+    pub fn n_calls(&self) -> usize {
+        self.engine().calls.len()
+    }
+
     /// A handle that writes typed records to `topic`.
     pub fn input<K: 'static, V: 'static>(
         &self,
@@ -133,7 +151,8 @@ impl TestDriver {
         self.0.borrow_mut().run()
     }
 
-    /// Commits the offsets of everything that is processed.
+    /// Commits the offsets of everything that is processed. Record caches send out first what they hold back; what is below
+    /// it in other tasks is processed by the next method that processes.
     pub fn commit(&self) {
         self.engine().commit();
     }

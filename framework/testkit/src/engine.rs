@@ -14,6 +14,7 @@ use nowfold_core::time::Clock;
 use nowfold_core::topology::{StartPolicy, Topology, changelog_topic};
 
 use crate::ManualClock;
+use crate::calls::PendingCalls;
 use crate::log::Log;
 use crate::publish;
 use crate::topics::TopicSettings;
@@ -34,6 +35,7 @@ pub(crate) struct Engine {
     committed: BTreeMap<TopicPartition, Offset>,
     globals: BTreeMap<TopicPartition, Offset>,
     pub(crate) tasks: Vec<Running>,
+    pub(crate) calls: PendingCalls,
     failure: Option<TaskFailure>,
 }
 
@@ -61,6 +63,7 @@ impl Engine {
             committed: BTreeMap::new(),
             globals: BTreeMap::new(),
             tasks: Vec::new(),
+            calls: PendingCalls::default(),
             failure: None,
         }
     }
@@ -96,6 +99,7 @@ impl Engine {
     pub(crate) fn reopen(&mut self) -> Result<(), TaskFailure> {
         self.tasks.drain(..).for_each(|running| publish::withdraw(&self.hub, &running));
         (self.failure, self.blocked) = (None, BTreeMap::new());
+        self.calls.clear();
         self.globals.clear();
         self.open();
         self.run()
@@ -111,9 +115,26 @@ impl Engine {
 
     /// Commits what is processed.
     pub(crate) fn commit(&mut self) {
+        self.prepare_commit();
         for running in &mut self.tasks {
             self.committed.extend(running.task.offsets());
             running.task.committed();
+        }
+    }
+
+    /// Sends out what record caches hold back.
+    fn prepare_commit(&mut self) {
+        let now = self.clock.now();
+        for index in 0..self.tasks.len() {
+            let Some(running) = self.tasks.get_mut(index) else { continue };
+            let prepared = running.task.prepare_commit(now);
+            let (effects, id) = (running.task.take_effects(), running.task.id());
+            self.append_effects(effects, id);
+            match prepared {
+                Ok(Some(cause)) => _ = self.blocked.insert(id.to_string(), cause),
+                Ok(None) => {}
+                Err(failure) => self.failure = Some(failure),
+            }
         }
     }
 
@@ -138,10 +159,22 @@ impl Engine {
             for index in 0..self.tasks.len() {
                 moved |= self.step(index)?;
             }
+            if !moved || self.calls.is_drawn() {
+                moved |= self.complete_call();
+            }
             if !moved {
                 return Ok(());
             }
         }
+    }
+
+    /// Brings one call to its end; tells whether one was.
+    fn complete_call(&mut self) -> bool {
+        let Some((task, id, output)) = self.calls.complete_one() else { return false };
+        if let Some(owner) = self.tasks.iter_mut().find(|running| running.task.id() == task) {
+            owner.task.complete(id, output);
+        }
+        true
     }
 
     /// Lets one task process one record; tells whether it did.
@@ -162,6 +195,8 @@ impl Engine {
     }
 
     fn append_effects(&mut self, mut effects: Effects, id: TaskId) {
+        self.calls.add(id, std::mem::take(&mut effects.calls));
+        self.calls.cancel(id, &effects.cancelled);
         for ((_, reason), n) in effects.take_counts() {
             *self.counts.entry(reason).or_default() += n;
         }

@@ -23,6 +23,7 @@
 //! a clock. [`sim`] has all of these: it runs several instances of an application on the runtime of production, with
 //! crashes, rebalances and a network that fails, and every run of a seed is the same.
 
+mod calls;
 mod clock;
 pub mod contract;
 mod dead_letter;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::cached;
 use super::change::{Change, OldValues};
 use super::codec::Codec;
 use super::fold::{self, Fold};
@@ -15,6 +16,7 @@ use crate::record::Record;
 use crate::serde::{KeyOf, Pair, Serdes};
 use crate::state::StoreSpec;
 use crate::task::node::TypedNode;
+use crate::task::{Cacher, Row};
 use crate::topology::changelog_topic;
 use crate::topology::graph::NodeKind;
 
@@ -72,10 +74,11 @@ impl<K: 'static, V: 'static> KGroupedStream<K, V> {
         results: Codec<K, A>,
     ) -> KTable<K, A> {
         let builder = self.stream.builder.clone();
-        let results = stored(&builder, store, StoreSpec::timestamped_key_value(store.name.clone()), &results);
+        let results = stored(&builder, store, store.key_value(), &results);
         let old = OldValues::default();
         let name = format!("{what}-{}", store.name);
-        let node = add_fold(&self, &name, store, fold, &results, &old);
+        let cache = cached::of_rows(&builder, store, &results, &old);
+        let node = add_fold(&self, &name, store, fold, &results, &old, cache);
         KTable {
             builder,
             node,
@@ -94,6 +97,7 @@ pub(super) fn add_fold<K: 'static, V: 'static, A: 'static>(
     fold: Fold<K, V, A>,
     results: &Codec<K, A>,
     old: &OldValues,
+    cache: Option<Arc<Cacher>>,
 ) -> usize {
     let (inputs, results, old, store) = (grouped.codec.clone(), results.clone(), old.clone(), store.name.clone());
     let target = store.clone();
@@ -104,6 +108,7 @@ pub(super) fn add_fold<K: 'static, V: 'static, A: 'static>(
             fold: fold.clone(),
             store: target.clone(),
             old: old.clone(),
+            cache: cache.clone(),
         })
     });
     let mut graph = grouped.stream.builder.0.borrow_mut();
@@ -138,6 +143,7 @@ struct FoldNode<K, V, A> {
     fold: Fold<K, V, A>,
     store: StoreName,
     old: OldValues,
+    cache: Option<Arc<Cacher>>,
 }
 
 impl<K: 'static, V: 'static, A: 'static> Processor<K, V, K, Change<A>> for FoldNode<K, V, A> {
@@ -157,13 +163,19 @@ impl<K: 'static, V: 'static, A: 'static> Processor<K, V, K, Change<A>> for FoldN
         let row = cx.key_value(self.store.as_str())?.get_stamped(&key)?;
         let timestamp = row.as_ref().map_or(record.timestamp, |(time, _)| record.timestamp.max(*time));
         let row = row.map(|(_, bytes)| bytes);
+        let mut written = None;
         let Change { new, old, .. } = change(&self.results, &self.fold, &self.old, &record, row.as_ref(), |bytes| {
+            written.clone_from(&bytes);
             let mut store = cx.key_value(self.store.as_str())?;
             match bytes {
-                Some(bytes) => store.put_stamped(key, bytes, timestamp),
+                Some(bytes) => store.put_stamped(key.clone(), bytes, timestamp),
                 None => store.delete(&key),
             }
         })?;
+        if let Some(cache) = &self.cache {
+            cx.raw().cache(cache, Row { key, new: written, old: row, timestamp, headers: record.headers });
+            return Ok(());
+        }
         let (key, headers) = (record.key, record.headers);
         cx.forward(Record { key, value: Change::new(new, old), timestamp, headers })
     }

@@ -99,7 +99,7 @@ impl<K: Clone + 'static, A: 'static> CogroupedKStream<K, A> {
     /// The aggregate of each key.
     pub fn aggregate(self, store: impl Into<Materialized>, serdes: impl Serdes<K, A> + 'static) -> KTable<K, A> {
         let store = store.into();
-        let spec = StoreSpec::timestamped_key_value(store.name.clone());
+        let spec = store.key_value();
         let target = self.target(store, spec, serdes, Shape::Keys);
         let (node, codec) = (self.meet::<K>(&target), target.results);
         let rows = Arc::new(KeyValueRows { codec, store: target.store.name });
@@ -175,9 +175,9 @@ impl<K: Clone + 'static, A: 'static> Target<K, A> {
         let (inputs, results) = (grouped.codec.clone(), self.results.clone());
         let (store, old, outlet) = (self.store.name.clone(), self.old.clone(), Outlet { splits: false });
         match &self.shape {
-            Shape::Keys => add_fold(grouped, &name, &self.store, fold, &self.results, &self.old),
+            Shape::Keys => add_fold(grouped, &name, &self.store, fold, &self.results, &self.old, None),
             Shape::Windows(windows) => {
-                let parts = WindowFold { inputs, results, fold, store, old, windows: *windows, outlet };
+                let parts = WindowFold { inputs, results, fold, store, old, windows: *windows, outlet, cache: None };
                 add_windowed(builder, &name, grouped.stream.node, parts, (Emit::OnUpdate, 0))
             }
             Shape::Sessions(windows, merge) => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::aggregate::{integers, stored};
+use super::cached;
 use super::change::{Change, OldValues};
 use super::codec::Codec;
 use super::fold::Add;
@@ -14,8 +15,8 @@ use crate::names::StoreName;
 use crate::processor::{ProcessError, Processor, ProcessorContext};
 use crate::record::Record;
 use crate::serde::Serdes;
-use crate::state::StoreSpec;
 use crate::task::node::TypedNode;
+use crate::task::{Cacher, Row};
 use crate::topology::graph::NodeKind;
 
 /// A table's rows under other keys. When a row changes, its old value is subtracted from the group it was in, and then
@@ -139,8 +140,10 @@ impl<K: 'static, V: 'static> KGroupedTable<K, V> {
         results: Codec<K, A>,
     ) -> KTable<K, A> {
         let builder = self.stream.builder.clone();
-        let results = stored(&builder, store, StoreSpec::timestamped_key_value(store.name.clone()), &results);
-        let (old, store) = (OldValues::default(), store.name.clone());
+        let results = stored(&builder, store, store.key_value(), &results);
+        let old = OldValues::default();
+        let cache = cached::of_rows(&builder, store, &results, &old);
+        let store = store.name.clone();
         let parts = GroupFold {
             inputs: self.codec,
             results: results.clone(),
@@ -148,6 +151,7 @@ impl<K: 'static, V: 'static> KGroupedTable<K, V> {
             subtract,
             store: store.clone(),
             old: old.clone(),
+            cache,
         };
         let make = Arc::new(move || TypedNode::boxed(parts.clone()));
         let mut graph = builder.0.borrow_mut();
@@ -167,6 +171,7 @@ struct GroupFold<K, V, A> {
     subtract: Subtract<K, V, A>,
     store: StoreName,
     old: OldValues,
+    cache: Option<Arc<Cacher>>,
 }
 
 impl<K, V, A> Clone for GroupFold<K, V, A> {
@@ -178,6 +183,7 @@ impl<K, V, A> Clone for GroupFold<K, V, A> {
             subtract: self.subtract.clone(),
             store: self.store.clone(),
             old: self.old.clone(),
+            cache: self.cache.clone(),
         }
     }
 }
@@ -208,9 +214,14 @@ impl<K: 'static, V: 'static, A: 'static> Processor<K, Change<V>, K, Change<A>> f
         let stored = result.as_ref().map(|result| self.results.value(result)).transpose()?.flatten();
         let new = result.filter(|_| stored.is_some());
         let mut store = cx.key_value(self.store.as_str())?;
-        match stored {
-            Some(stored) => store.put_stamped(bytes, stored, timestamp)?,
+        match &stored {
+            Some(stored) => store.put_stamped(bytes.clone(), stored.clone(), timestamp)?,
             None => store.delete(&bytes)?,
+        }
+        if let Some(cache) = &self.cache {
+            let old = row.map(|(_, bytes)| bytes);
+            cx.raw().cache(cache, Row { key: bytes, new: stored, old, timestamp, headers });
+            return Ok(());
         }
         cx.forward(Record { key, value: Change::new(new, old), timestamp, headers })
     }

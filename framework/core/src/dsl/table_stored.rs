@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::aggregate::stored;
+use super::cached;
 use super::change::{Change, OldValues};
 use super::codec::Codec;
 use super::lookup::KeyValueRows;
@@ -11,8 +12,8 @@ use crate::names::StoreName;
 use crate::processor::{ProcessError, Processor, ProcessorContext};
 use crate::record::Record;
 use crate::serde::Serdes;
-use crate::state::StoreSpec;
 use crate::task::node::TypedNode;
+use crate::task::{Cacher, Row};
 use crate::topology::graph::NodeKind;
 
 impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
@@ -62,19 +63,22 @@ struct Storing<K, V> {
     codec: Codec<K, V>,
     store: StoreName,
     old: OldValues,
+    cache: Option<Arc<Cacher>>,
 }
 
 impl<K, V> Clone for Storing<K, V> {
     fn clone(&self) -> Self {
-        Self { codec: self.codec.clone(), store: self.store.clone(), old: self.old.clone() }
+        Self { codec: self.codec.clone(), store: self.store.clone(), old: self.old.clone(), cache: self.cache.clone() }
     }
 }
 
 impl<K: 'static, V: 'static> Storing<K, V> {
     fn new(builder: &StreamsBuilder, store: &Materialized, serdes: impl Serdes<K, V> + 'static) -> Self {
-        let spec = StoreSpec::timestamped_key_value(store.name.clone());
+        let spec = store.key_value();
         let codec = stored(builder, store, spec, &Codec::new("", serdes));
-        Self { codec, store: store.name.clone(), old: OldValues::default() }
+        let old = OldValues::default();
+        let cache = cached::of_rows(builder, store, &codec, &old);
+        Self { codec, store: store.name.clone(), old, cache }
     }
 
     fn table(self, builder: &StreamsBuilder, node: usize) -> KTable<K, V> {
@@ -95,12 +99,17 @@ impl<K: 'static, V: 'static> Storing<K, V> {
         let value = new.as_ref().map(|new| self.codec.value(new)).transpose()?.flatten();
         let new = new.filter(|_| value.is_some());
         let mut store = cx.key_value(self.store.as_str())?;
-        let old = if self.old.are_wanted() { store.get_stamped(&bytes)? } else { None };
-        match value {
-            Some(value) => store.put_stamped(bytes, value, timestamp)?,
+        let old = if self.old.are_wanted() || self.cache.is_some() { store.get_stamped(&bytes)? } else { None };
+        let old = old.map(|(_, bytes)| bytes);
+        match &value {
+            Some(value) => store.put_stamped(bytes.clone(), value.clone(), timestamp)?,
             None => store.delete(&bytes)?,
         }
-        let old = old.map(|(_, bytes)| self.codec.read_value(&bytes)).transpose()?;
+        if let Some(cache) = &self.cache {
+            cx.raw().cache(cache, Row { key: bytes, new: value, old, timestamp, headers });
+            return Ok(());
+        }
+        let old = old.map(|bytes| self.codec.read_value(&bytes)).transpose()?;
         cx.forward(Record { key, value: Change::new(new, old), timestamp, headers })
     }
 }

@@ -1,5 +1,7 @@
 //! Aggregation within tumbling, hopping and unlimited windows, at work.
 
+use std::sync::Arc;
+
 use super::aggregate::change;
 use super::change::{Change, OldValues};
 use super::codec::Codec;
@@ -9,6 +11,7 @@ use crate::names::StoreName;
 use crate::processor::{ProcessError, Processor, ProcessorContext};
 use crate::record::Record;
 use crate::state::unstamp;
+use crate::task::{Cacher, Row};
 use crate::time::Timestamp;
 use crate::window::{Window, Windowed, Windows};
 use bytes::Bytes;
@@ -22,6 +25,7 @@ pub(super) struct WindowFold<K, V, A> {
     pub(super) old: OldValues,
     pub(super) windows: Windows,
     pub(super) outlet: Outlet,
+    pub(super) cache: Option<Arc<Cacher>>,
 }
 
 impl<K, V, A> Clone for WindowFold<K, V, A> {
@@ -34,6 +38,7 @@ impl<K, V, A> Clone for WindowFold<K, V, A> {
             old: self.old.clone(),
             windows: self.windows,
             outlet: self.outlet,
+            cache: self.cache.clone(),
         }
     }
 }
@@ -51,10 +56,17 @@ impl<K: Clone + 'static, V: 'static, A: 'static> WindowFold<K, V, A> {
     ) -> Result<(), ProcessError> {
         let timestamp = row.as_ref().map_or(record.timestamp, |(time, _)| record.timestamp.max(*time));
         let row = row.map(|(_, bytes)| bytes);
+        let mut written = None;
         let value = change(&self.results, &self.fold, &self.old, record, row.as_ref(), |bytes| {
+            written.clone_from(&bytes);
             cx.window(self.store.as_str())?.put_stamped(key.clone(), window.start, bytes, timestamp)
         })?;
         if !emits {
+            return Ok(());
+        }
+        if let Some(cache) = &self.cache {
+            let key = [key, &window.start.as_millis().to_be_bytes()[..]].concat().into();
+            cx.raw().cache(cache, Row { key, new: written, old: row, timestamp, headers: record.headers.clone() });
             return Ok(());
         }
         let (key, headers) = (Windowed { key: record.key.clone(), window }, record.headers.clone());

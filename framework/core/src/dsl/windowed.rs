@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::aggregate::{integers, stored};
+use super::cached;
 use super::change::{Change, OldValues};
 use super::codec::Codec;
 use super::emit::{Closing, Emit, Late, Outlet};
@@ -96,6 +97,11 @@ impl<K: Clone + 'static, V: 'static> TimeWindowedKStream<K, V> {
         let results = stored(&builder, store, window_spec(&builder, store, self.windows), results);
         let old = OldValues::default();
         let name = format!("{what}-{}", store.name);
+        let outlet = Outlet { splits: self.late.is_some() };
+        let cache = match self.emit {
+            Emit::OnUpdate => cached::of_windows(&builder, store, (&results, &old), self.windows, outlet),
+            Emit::OnClose { .. } => None,
+        };
         let parts = WindowFold {
             inputs: self.grouped.codec.clone(),
             results: results.clone(),
@@ -103,7 +109,8 @@ impl<K: Clone + 'static, V: 'static> TimeWindowedKStream<K, V> {
             store: store.name.clone(),
             old: old.clone(),
             windows: self.windows,
-            outlet: Outlet { splits: self.late.is_some() },
+            outlet,
+            cache,
         };
         let input = self.grouped.stream.node;
         let node = add_windowed(&builder, &name, input, parts, (self.emit, slack(store, self.windows.retention().0)));

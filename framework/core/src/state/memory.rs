@@ -59,7 +59,7 @@ impl KeyValueReader for MemoryMap {
 }
 
 /// Whether no key can be in the range; `BTreeMap::range` panics on some of these.
-fn is_empty((from, to): &KeyRange) -> bool {
+pub(super) fn is_empty((from, to): &KeyRange) -> bool {
     match (from, to) {
         (Bound::Included(a), Bound::Included(b)) => a > b,
         (Bound::Included(a) | Bound::Excluded(a), Bound::Excluded(b)) | (Bound::Excluded(a), Bound::Included(b)) => {

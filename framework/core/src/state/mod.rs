@@ -6,12 +6,14 @@
 mod key_value;
 mod logged;
 mod memory;
+mod memory_expiring;
 mod memory_session;
 mod memory_versioned;
 mod memory_window;
 mod session;
 mod spec;
 mod stamp;
+mod time_to_live;
 mod versioned;
 mod window;
 
@@ -22,6 +24,7 @@ pub use key_value::{KeyRange, KeyValueReader, KeyValueStore, StoreError};
 pub use logged::{ChangelogWrite, LoggedKeyValue, LoggedSession, LoggedVersioned, LoggedWindow};
 pub(crate) use logged::{Held, LogTo, Logged};
 pub use memory::{MemoryKeyValue, MemoryMap};
+pub use memory_expiring::{ExpiringMap, MemoryExpiring};
 pub use memory_session::{MemorySession, MemorySessions};
 pub use memory_versioned::{MemoryHistories, MemoryVersioned};
 pub use memory_window::{MemoryWindow, MemoryWindows};
@@ -31,13 +34,17 @@ pub use session::{
 };
 pub use spec::{Changelog, StoreFactory, StoreKind, StoreSpec};
 pub use stamp::{stamp, unstamp};
+pub use time_to_live::TimeToLive;
 pub use versioned::{Version, VersionPut, VersionedReader, VersionedStore};
 pub use window::{
     WindowEntry, WindowOptions, WindowReader, WindowStore, changelog_key as window_changelog_key,
     split_changelog_key as split_window_changelog_key,
 };
 
+use bytes::Bytes;
+
 use crate::record::LogRecord;
+use crate::time::Timestamp;
 
 /// A store of one task, whatever its kind.
 pub trait StateStore: Send + 'static {
@@ -67,6 +74,13 @@ pub trait StateStore: Send + 'static {
     /// Whether values are kept with the time of their last update before them ([`stamp`]).
     fn is_timestamped(&self) -> bool {
         false
+    }
+
+    /// Tells a store whose rows end by themselves the stream time and the wall-clock time. It takes some of the rows away that
+    /// have ended, and returns their keys, which are then deleted in its changelog. Called before each use, and once per
+    /// batch.
+    fn expire(&mut self, _stream_time: Timestamp, _wall_clock: Timestamp) -> Vec<Bytes> {
+        Vec::new()
     }
 
     /// A handle for reads from other threads, published to queries.

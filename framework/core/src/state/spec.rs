@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{MemoryKeyValue, MemorySession, MemoryVersioned, MemoryWindow, StateStore, WindowOptions};
+use super::{
+    MemoryExpiring, MemoryKeyValue, MemorySession, MemoryVersioned, MemoryWindow, StateStore, TimeToLive, WindowOptions,
+};
 use crate::names::{StoreName, TopicName};
 use crate::time::millis;
 
@@ -63,6 +65,8 @@ pub struct StoreSpec {
     pub log_floor_slack: Duration,
     /// How its changelog topic is created, under Kafka's names of settings.
     pub(crate) topic_config: Vec<(&'static str, String)>,
+    /// Whether its writes reach the changelog through a record cache.
+    pub(crate) is_cached: bool,
 }
 
 /// How much longer than a store its changelog keeps windows and versions (`windowstore.changelog.additional.retention.ms`).
@@ -84,6 +88,7 @@ impl StoreSpec {
             queryable: Arc::new(()),
             log_floor_slack: Duration::ZERO,
             topic_config: vec![("cleanup.policy", "compact".to_owned())],
+            is_cached: false,
         }
     }
 
@@ -109,6 +114,12 @@ impl StoreSpec {
     /// Comes back from `changelog` instead of a topic of its own.
     pub(crate) fn rebuilt_from(self, changelog: Changelog) -> Self {
         Self { changelog, ..self }
+    }
+
+    /// A key-value store whose rows end after a time to live, with a changelog topic in which they are deleted then. Values
+    /// carry the time of their last update. It lies in memory always.
+    pub fn expiring_key_value(name: impl Into<StoreName>, ttl: TimeToLive) -> Self {
+        Self::new(name, Changelog::Topic, move || Box::new(MemoryExpiring::new(ttl)))
     }
 
     /// A window store with a changelog topic, which deletes what is older than the retention and a day.

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::fmt::Write as _;
 
-use crate::names::TopicPartition;
+use crate::names::{Offset, TopicPartition};
 use crate::record::{LogRecord, Origin, TimestampType};
 use crate::time::Timestamp;
 
@@ -18,6 +18,19 @@ pub(super) struct Current {
     origin: OnceCell<Root>,
     /// How many ids each node has made of the record.
     n_ids: Vec<(usize, u64)>,
+    /// Behind asynchronous operators: which of their calls the record has come through, as `/{operator}.{call}`.
+    path: String,
+    /// The source's number and the offset that stay uncommitted while calls of the record are under way.
+    pin: Option<(usize, Offset)>,
+}
+
+/// Where a call of a record stands, so that what comes of it goes on as the record's own.
+#[derive(Clone)]
+pub(crate) struct Place {
+    source: TopicPartition,
+    record: LogRecord,
+    path: String,
+    pub(super) pin: Option<(usize, Offset)>,
 }
 
 /// Where the record's root stands, and whether it came through an intermediate topic.
@@ -26,19 +39,48 @@ struct Root {
     inherited: bool,
 }
 
+impl Place {
+    /// Bytes of the record that it keeps.
+    pub(super) fn n_bytes(&self) -> usize {
+        self.record.size_bytes()
+    }
+}
+
 impl Current {
     pub(super) fn nothing() -> Self {
         let source = TopicPartition::new("", 0);
-        Self { source, record: LogRecord::empty(), origin: OnceCell::new(), n_ids: Vec::new() }
+        Self {
+            source,
+            record: LogRecord::empty(),
+            origin: OnceCell::new(),
+            n_ids: Vec::new(),
+            path: String::new(),
+            pin: None,
+        }
     }
 
-    pub(super) fn begin(&mut self, source: &TopicPartition, record: LogRecord) {
+    pub(super) fn begin(&mut self, source: &TopicPartition, record: LogRecord, pin: Option<(usize, Offset)>) {
         if self.source != *source {
             self.source = source.clone();
         }
         self.record = record;
         self.origin = OnceCell::new();
         self.n_ids.clear();
+        self.path.clear();
+        self.pin = pin;
+    }
+
+    /// Goes on with a record where a call of it was made.
+    pub(super) fn resume(&mut self, place: &Place) {
+        self.begin(&place.source, place.record.clone(), place.pin);
+        self.path.push_str(&place.path);
+    }
+
+    /// The place of the next call that `node` makes of the record.
+    pub(super) fn next_place(&mut self, node: usize, name: &str) -> Place {
+        let call = self.count(node);
+        let path = format!("{}/{name}.{call}", self.path);
+        Place { source: self.source.clone(), record: self.record.clone(), path, pin: self.pin }
     }
 
     pub(super) fn origin(&self) -> &Origin {
@@ -71,12 +113,13 @@ impl Current {
     }
 
     fn root_path(&self) -> String {
-        match self.root() {
+        let root = match self.root() {
             Root { inherited: true, .. } => self.header().unwrap_or_default().to_owned(),
             Root { origin: Origin { source, offset, timestamp, .. }, .. } => {
                 format!("{}/{}/{offset}/{}", source.topic, source.partition, timestamp.as_millis())
             }
-        }
+        };
+        root + &self.path
     }
 
     fn root(&self) -> &Root {

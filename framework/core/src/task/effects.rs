@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::calls::{Call, CallId};
 use crate::processor::ChangelogWrite;
 use crate::record::OutputRecord;
 
@@ -15,6 +16,10 @@ pub struct Effects {
     pub dead_letters: Vec<OutputRecord>,
     /// Writes for changelog topics; their partition is the task's.
     pub changelog: Vec<ChangelogWrite>,
+    /// Calls to start; what they come to goes to [`Task::complete`](super::Task::complete). They end with the task.
+    pub calls: Vec<Call>,
+    /// Calls whose result is not waited for any more: to be dropped.
+    pub cancelled: Vec<CallId>,
     counts: Counts,
 }
 
@@ -65,6 +70,11 @@ impl Effects {
         Mark { outputs: self.outputs.len(), dead_letters: self.dead_letters.len(), changelog: self.changelog.len() }
     }
 
+    /// Takes the changelog writes that came since `mark`.
+    pub(super) fn take_changelog(&mut self, mark: Mark) -> Vec<ChangelogWrite> {
+        self.changelog.split_off(mark.changelog.min(self.changelog.len()))
+    }
+
     /// Drops what came since `mark`.
     pub(super) fn cut(&mut self, mark: Mark) {
         self.outputs.truncate(mark.outputs);
@@ -89,7 +99,7 @@ impl Effects {
         counts
     }
 
-    /// Whether nothing is to be written.
+    /// Whether nothing is to be written. Calls are no writes.
     pub fn is_empty(&self) -> bool {
         self.outputs.is_empty() && self.dead_letters.is_empty() && self.changelog.is_empty()
     }

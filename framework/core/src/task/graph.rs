@@ -4,7 +4,10 @@
 //! caller's stack, so that forwarding allocates nothing.
 
 use std::any::Any;
+use std::sync::Arc;
 
+use super::caches::{Cacher, Row};
+use super::calls::{Caller, Wanted};
 use super::punctuation::Punctuation;
 use super::shared::{Shared, StoreSlot};
 use super::wiring::Wiring;
@@ -116,6 +119,23 @@ impl NodeContext<'_> {
         self.shared.next_event_id(self.node, scope)
     }
 
+    /// Asks for a call for a record of this node. A record that only rebuilds stores calls nobody.
+    pub(crate) fn want_call(&mut self, caller: &Arc<Caller>, lane: u64, record: Box<dyn Any + Send>) {
+        if self.shared.replaying {
+            return;
+        }
+        let (node, name) = (self.node, self.wiring.get(self.node).map_or("", |wiring| &wiring.name));
+        let place = self.shared.next_place(node, name);
+        self.shared.calls.want(Wanted { node, caller: caller.clone(), lane, place, record });
+    }
+
+    /// Holds back a change of a row of this node's.
+    pub(crate) fn cache(&mut self, cacher: &Arc<Cacher>, row: Row) {
+        let (node, name) = (self.node, self.wiring.get(self.node).map_or("", |wiring| &wiring.name));
+        let place = self.shared.next_place(node, name);
+        self.shared.caches.put(node, cacher, row, place);
+    }
+
     pub(crate) fn dead_letter(&mut self, stage: Stage, cause: &str) {
         let name = self.wiring.get(self.node).map_or("", |wiring| &wiring.name);
         self.shared.dead_letter(name, stage, cause);
@@ -127,7 +147,9 @@ impl NodeContext<'_> {
         let wiring = self.wiring.get(self.node).ok_or_else(missing)?;
         let (name, place) = wiring.stores.iter().find(|(name, _)| name.as_str() == store).ok_or_else(missing)?;
         let now = self.shared.source_record().1.timestamp.max(Timestamp::from_millis(0));
+        let times = (self.shared.stream_time, self.shared.wall_clock);
         let slot = self.shared.stores.get_mut(*place).ok_or_else(missing)?;
+        slot.expire(times, &mut self.shared.effects.changelog);
         let changelog = slot.logged.then_some(&mut self.shared.effects.changelog);
         Ok((slot, LogTo { name, changelog, now }))
     }

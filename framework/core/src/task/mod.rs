@@ -9,9 +9,13 @@
 //! appends the effects, waits until they are stored, commits [`Task::offsets`], and then calls [`Task::committed`]. A
 //! task whose processing failed is closed without a commit: the next start meets the record again.
 
+mod caches;
+mod calls;
 mod choice;
 mod current;
 mod effects;
+mod flight;
+mod flush;
 pub(crate) mod graph;
 mod idle;
 pub(crate) mod node;
@@ -19,6 +23,7 @@ pub(crate) mod pending;
 mod progress;
 pub(crate) mod punctuation;
 mod queue;
+mod resume;
 mod run;
 pub(crate) mod shared;
 mod waits;
@@ -27,6 +32,9 @@ pub(crate) mod wiring;
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use caches::{Cacher, Row};
+pub(crate) use calls::Caller;
+pub use calls::{Call, CallFuture, CallId, CallOutput};
 pub(crate) use current::ORIGIN_HEADER;
 pub use effects::{Counts, Effects, Tally};
 pub use idle::TaskIdle;
@@ -83,7 +91,7 @@ pub struct SourceStatus {
     pub start: StartPolicy,
     /// Records that wait.
     pub buffered: usize,
-    /// The offset after the last one that was processed.
+    /// The offset after the last one that was processed, with every call that it made.
     pub next_offset: Option<Offset>,
     /// The source rebuilds a store up to this offset.
     pub replay_until: Option<Offset>,
@@ -102,6 +110,7 @@ pub struct Task {
     shared: Shared,
     changelogs: Vec<(StoreName, TopicName)>,
     default_verdict: Verdict,
+    commits_at_rest: bool,
     turns: u64,
     idle: TaskIdle,
     is_initialized: bool,
@@ -148,6 +157,7 @@ impl Task {
             wiring: wiring::wire(topology, part, &stores),
             queues,
             shared: Shared::new(stores, topology.handlers().clone(), topology.dead_letter_topic().cloned()),
+            commits_at_rest: has_calls(topology, part) && keeps_state(topology, part),
             changelogs: changelogs(topology, part),
             default_verdict: default_verdict(topology, part),
             turns: 0,
@@ -169,16 +179,16 @@ impl Task {
 
     /// The source partitions.
     pub fn sources(&self) -> Vec<SourceStatus> {
-        let status = |queue: &SourceQueue| SourceStatus {
+        let status = |(index, queue): (usize, &SourceQueue)| SourceStatus {
             partition: queue.partition.clone(),
             start: queue.start,
             buffered: queue.records.len(),
-            next_offset: queue.next_offset,
+            next_offset: self.position(index),
             replay_until: queue.replay_until,
             restored: queue.is_restored(),
             head_append_time: queue.head_append_time(),
         };
-        self.queues.iter().map(status).collect()
+        self.queues.iter().enumerate().map(status).collect()
     }
 
     /// Stores with a changelog topic of their own, each with that topic: the shell restores them first.
@@ -204,7 +214,11 @@ impl Task {
     /// What processing asked for since the last call, to be applied in order.
     pub fn take_effects(&mut self) -> Effects {
         let n_outputs = self.shared.effects.outputs.len();
-        std::mem::replace(&mut self.shared.effects, Effects::with_room_for(n_outputs))
+        let mut effects = std::mem::replace(&mut self.shared.effects, Effects::with_room_for(n_outputs));
+        if self.holds_changelog() {
+            self.shared.effects.changelog = std::mem::take(&mut effects.changelog);
+        }
+        effects
     }
 
     /// Whether every source has read what only rebuilds stores.
@@ -215,7 +229,7 @@ impl Task {
     /// When a record that a handler made wait may be tried again; calls of [`process`](Self::process) before are in vain.
     pub fn waits_until(&self) -> Option<Timestamp> {
         let heads = self.queues.iter().filter_map(|queue| queue.waits.until());
-        heads.chain(self.shared.schedules.waits_until()).min()
+        heads.chain(self.shared.schedules.waits_until()).chain(self.shared.caches.waits_until()).min()
     }
 
     /// The largest timestamp that was read.
@@ -241,8 +255,19 @@ fn stores(
         logged: spec.changelog == Changelog::Topic,
         pending: Pending::default(),
         handed_out: false,
+        held_back: spec.is_cached.then(Default::default),
     });
     open.collect()
+}
+
+fn has_calls(topology: &Topology, part: &SubTopology) -> bool {
+    part.nodes.iter().filter_map(|&index| topology.nodes().get(index)).any(|node| node.calls)
+}
+
+/// Whether a store outlives the process, here or in a topic.
+fn keeps_state(topology: &Topology, part: &SubTopology) -> bool {
+    let specs = part.stores.iter().filter_map(|name| topology.stores().get(name));
+    specs.map(|spec| &spec.changelog).any(|changelog| *changelog != Changelog::None)
 }
 
 fn default_verdict(topology: &Topology, part: &SubTopology) -> Verdict {

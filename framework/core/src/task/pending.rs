@@ -19,6 +19,11 @@ impl Pending {
         self.0.insert(key, value);
     }
 
+    /// Whether the present record has written `key`.
+    pub(crate) fn holds(&self, key: &[u8]) -> bool {
+        self.0.contains_key(key)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -46,27 +46,36 @@ impl Task {
 
     /// The next offset of every source that moved since [`committed`](Self::committed). Commit them only after all
     /// effects taken so far are stored. Event logs are included, for lag tools and for [`effects_from`](Self::effects_from).
-    /// A source that reads again what was committed before is left out until it is past that.
+    /// A source that reads again what was committed before is left out until it is past that. Where calls are under way, the
+    /// offset of the first record that waits for one; none while [record caches](Self::prepare_commit) hold rows back, or
+    /// where everything is [committed at rest](Self::commits_at_rest).
     pub fn offsets(&self) -> Vec<(TopicPartition, Offset)> {
-        let moved = self
-            .queues
-            .iter()
-            .filter(|queue| queue.dirty && !queue.next_offset.is_some_and(|next| queue.is_silent(next)));
-        moved.filter_map(|queue| Some((queue.partition.clone(), queue.next_offset?))).collect()
+        self.committable(|queue| queue.dirty)
     }
 
     /// The next offset of every source, moved or not, with the same exception as [`offsets`](Self::offsets): brokers
     /// forget what is not committed again from time to time.
     pub fn positions(&self) -> Vec<(TopicPartition, Offset)> {
-        let known = self.queues.iter().filter_map(|queue| Some((queue, queue.next_offset?)));
+        self.committable(|_| true)
+    }
+
+    fn committable(&self, is_asked_for: impl Fn(&SourceQueue) -> bool) -> Vec<(TopicPartition, Offset)> {
+        if self.holds_commits() {
+            return Vec::new();
+        }
+        let known = self.queues.iter().enumerate();
+        let known = known.filter_map(|(index, queue)| Some((queue, self.position(index)?)));
         known
-            .filter(|(queue, next)| !queue.is_silent(*next))
+            .filter(|(queue, next)| is_asked_for(queue) && !queue.is_silent(*next))
             .map(|(queue, next)| (queue.partition.clone(), next))
             .collect()
     }
 
     /// The offsets of the last [`offsets`](Self::offsets) are committed.
     pub fn committed(&mut self) {
+        if self.holds_commits() {
+            return;
+        }
         self.queues.iter_mut().for_each(|queue| queue.dirty = false);
     }
 

@@ -13,20 +13,41 @@ impl Task {
     /// Processes up to `max` records at wall-clock time `now`, the one with the smallest timestamp first. A task with
     /// several sources waits for those that are empty as [`TaskIdle`](super::TaskIdle) says.
     ///
+    /// What calls came to goes first. No record is taken while an operator has as many calls under way as it may.
+    ///
     /// # Errors
     /// [`TaskFailure`] when a record failed and no handler passes over it. The task must then be closed.
     pub fn process(&mut self, now: Timestamp, max: usize) -> Result<Processed, TaskFailure> {
         self.shared.wall_clock = now;
+        let processed = self.process_batch(max)?;
+        self.shared.start_calls();
+        Ok(processed)
+    }
+
+    fn process_batch(&mut self, max: usize) -> Result<Processed, TaskFailure> {
         self.initialize()?;
+        self.shared.expire();
         if let Some(cause) = self.punctuate(PunctuationClock::WallClock)? {
             return Ok(Processed::Blocked { taken: 0, cause });
         }
+        if let Some(cause) = self.resume_calls()? {
+            return Ok(Processed::Blocked { taken: 0, cause });
+        }
+        if let Some(cause) = self.flush_caches(false)? {
+            return Ok(Processed::Blocked { taken: 0, cause });
+        }
         for taken in 0..max {
+            if self.shared.calls.is_full() {
+                return Ok(Processed::Records(taken));
+            }
             let Some(index) = self.next_queue() else { return Ok(Processed::Records(taken)) };
             if let Some(cause) = self.process_one(index)? {
                 return Ok(Processed::Blocked { taken, cause });
             }
             if let Some(cause) = self.punctuate(PunctuationClock::StreamTime)? {
+                return Ok(Processed::Blocked { taken: taken + 1, cause });
+            }
+            if let Some(cause) = self.flush_caches(false)? {
                 return Ok(Processed::Blocked { taken: taken + 1, cause });
             }
         }
@@ -81,7 +102,7 @@ impl Task {
         run: impl FnOnce(&mut dyn Node, &mut NodeContext<'_>) -> Result<(), ProcessError>,
     ) -> Result<Option<Stop>, TaskFailure> {
         let source = self.queues.first().map_or_else(|| TopicPartition::new("", 0), |queue| queue.partition.clone());
-        self.shared.begin(&source, LogRecord { timestamp: time, ..LogRecord::empty() }, false, attempt);
+        self.shared.begin((&source, LogRecord { timestamp: time, ..LogRecord::empty() }), attempt, None);
         self.run_node(node, run);
         match self.shared.settle() {
             None => Ok(None),
@@ -98,7 +119,8 @@ impl Task {
         }
         let Some(record) = queue.pop() else { return Ok(None) };
         let offset = record.offset;
-        self.shared.begin(&queue.partition, record, queue.is_silent(offset), queue.waits.attempt());
+        self.shared.begin((&queue.partition, record), queue.waits.attempt(), Some((index, offset)));
+        self.shared.replaying = queue.is_silent(offset);
         let node = queue.node;
         self.run(node);
         match self.shared.settle() {

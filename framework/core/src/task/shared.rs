@@ -1,16 +1,21 @@
 //! State of a task that all its nodes share: stores, effects, the present record, and what stops it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::current::Current;
+use bytes::Bytes;
+
+use super::caches::Caches;
+use super::calls::Calls;
+use super::current::{Current, Place};
 use super::effects::{Effects, Mark, Tally};
 use super::pending::Pending;
 use super::punctuation::Schedules;
 use super::wiring::Wiring;
 use crate::failure::{Failure, FailureHandlers, Stage, TaskFailure, Verdict};
 use crate::names::{Offset, StoreName, TopicName, TopicPartition};
-use crate::processor::ProcessError;
+use crate::processor::{ChangelogWrite, ProcessError};
 use crate::record::{LogRecord, Origin};
 use crate::state::{StateStore, StoreError};
 use crate::time::Timestamp;
@@ -23,9 +28,23 @@ pub(crate) struct StoreSlot {
     pub(crate) pending: Pending,
     /// Whether the present record has had the store itself in its hands.
     pub(crate) handed_out: bool,
+    /// With a record cache: the newest writes that its changelog does not have yet, by key.
+    pub(crate) held_back: Option<BTreeMap<Bytes, ChangelogWrite>>,
 }
 
 impl StoreSlot {
+    /// Ends rows whose time is over, and deletes them in the changelog. What the present record has written since stays.
+    pub(crate) fn expire(&mut self, (stream_time, now): (Timestamp, Timestamp), changelog: &mut Vec<ChangelogWrite>) {
+        let over = self.store.expire(stream_time, now);
+        if over.is_empty() || !self.logged {
+            return;
+        }
+        let timestamp = stream_time.max(Timestamp::from_millis(0));
+        let over = over.into_iter().filter(|key| !self.pending.holds(key));
+        let store = &self.name;
+        changelog.extend(over.map(|key| ChangelogWrite { store: store.clone(), key, value: None, timestamp }));
+    }
+
     /// The present record is done with.
     fn keep(&mut self) -> Result<(), StoreError> {
         if std::mem::take(&mut self.handed_out) {
@@ -52,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) stream_time: Timestamp,
     pub(crate) wall_clock: Timestamp,
     pub(crate) schedules: Schedules,
+    pub(crate) calls: Calls,
+    pub(crate) caches: Caches,
     /// The present record only rebuilds stores.
     pub(crate) replaying: bool,
     handlers: FailureHandlers,
@@ -92,6 +113,8 @@ impl Shared {
             stream_time: Timestamp::MIN,
             wall_clock: Timestamp::MIN,
             schedules: Schedules::default(),
+            calls: Calls::default(),
+            caches: Caches::default(),
             replaying: false,
             handlers,
             dead_letter_topic,
@@ -103,11 +126,33 @@ impl Shared {
         }
     }
 
-    /// Makes `record` the present one, tried for the time that `attempt` says.
-    pub(super) fn begin(&mut self, source: &TopicPartition, record: LogRecord, replaying: bool, attempt: u32) {
-        (self.replaying, self.attempt) = (replaying, attempt);
+    /// Makes a record the present one, tried for the time that `attempt` says. Its calls will pin `pin`.
+    pub(super) fn begin(&mut self, read: (&TopicPartition, LogRecord), attempt: u32, pin: Option<(usize, Offset)>) {
+        (self.replaying, self.attempt) = (false, attempt);
         self.before = self.effects.mark();
-        self.current.begin(source, record);
+        self.current.begin(read.0, read.1, pin);
+    }
+
+    /// Makes the record of a call the present one again.
+    pub(super) fn resume(&mut self, place: &Place, attempt: u32) {
+        (self.replaying, self.attempt) = (false, attempt);
+        self.before = self.effects.mark();
+        self.current.resume(place);
+    }
+
+    /// Ends rows whose time is over.
+    pub(super) fn expire(&mut self) {
+        let times = (self.stream_time, self.wall_clock);
+        self.stores.iter_mut().for_each(|slot| slot.expire(times, &mut self.effects.changelog));
+    }
+
+    pub(super) fn next_place(&mut self, node: usize, name: &str) -> Place {
+        self.current.next_place(node, name)
+    }
+
+    /// Makes the calls that there is room for.
+    pub(super) fn start_calls(&mut self) {
+        self.calls.start(self.wall_clock, &mut self.effects.calls);
     }
 
     /// Ends the present record: keeps or drops its effects, and returns why it is not passed over, if so.
@@ -125,12 +170,39 @@ impl Shared {
         if self.replaying || stop.is_some() {
             self.effects.cut(self.before);
             self.counts.clear();
+            self.calls.forget();
+            self.caches.forget();
         }
+        self.calls.admit();
+        self.caches.admit();
+        self.hold_back();
         self.counts.drain(..).for_each(|(tally, reason, n)| self.effects.count(tally, reason, n));
         if stop.as_ref().is_some_and(|stop| stop.retriable) {
             self.effects.count(Tally::Retried, "retried", 1);
         }
         stop
+    }
+
+    /// Keeps the present record's writes to cached stores from their changelogs.
+    fn hold_back(&mut self) {
+        if self.stores.iter().all(|slot| slot.held_back.is_none()) {
+            return;
+        }
+        for write in self.effects.take_changelog(self.before) {
+            let cached = self.stores.iter_mut().find(|slot| slot.name == write.store);
+            match cached.and_then(|slot| slot.held_back.as_mut()) {
+                Some(held_back) => _ = held_back.insert(write.key.clone(), write),
+                None => self.effects.changelog.push(write),
+            }
+        }
+    }
+
+    /// Lets the changelog of a store, or of all, have what was held back.
+    pub(super) fn log_held_back(&mut self, store: Option<&StoreName>) {
+        for slot in self.stores.iter_mut().filter(|slot| store.is_none_or(|store| slot.name == *store)) {
+            let held_back = slot.held_back.as_mut().map(std::mem::take).unwrap_or_default();
+            self.effects.changelog.extend(held_back.into_values());
+        }
     }
 
     /// Makes the present record's writes; a store that refuses them stops the task.

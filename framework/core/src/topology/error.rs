@@ -87,6 +87,16 @@ pub enum TopologyFault {
         /// What the windows need.
         least_ms: i64,
     },
+    /// A store that is rebuilt from an event log lies below an asynchronous operator.
+    #[error(
+        "NF029 store {store:?} is rebuilt by reading its log again, but it lies below {node:?}, which makes no calls for what is read again; put a topic between the two with `through`, or give the store a changelog topic of its own"
+    )]
+    CallAboveEventLog {
+        /// The operator.
+        node: String,
+        /// The store.
+        store: String,
+    },
     /// A grace period on a table that keeps no history.
     #[error(
         "NF019 join {node:?} waits for its table, which keeps no history to answer from; read the table with versioned_table"

@@ -36,6 +36,8 @@ pub(crate) struct NodeSpec {
     pub(crate) dead_letters_by_default: bool,
     /// Whether the node may make event ids: a user's processor, or the sink of an intermediate topic.
     pub(crate) makes_ids: bool,
+    /// Whether the node hands out calls, and sends their results on later.
+    pub(crate) calls: bool,
     /// Format of the records read or written, for sources and sinks.
     pub(crate) format: Option<String>,
 }
@@ -54,6 +56,8 @@ pub(crate) struct GraphBuilder {
     pub(crate) dead_letter_topic: Option<TopicName>,
     /// Whether an operator writes dead letters whatever the handlers say.
     pub(crate) writes_dead_letters: bool,
+    /// Size of the record caches of stores that are added now; 0 is none.
+    pub(crate) cache_bytes: usize,
 }
 
 impl GraphBuilder {
@@ -70,6 +74,7 @@ impl GraphBuilder {
             handlers: FailureHandlers::default(),
             dead_letter_topic: None,
             writes_dead_letters: false,
+            cache_bytes: 0,
         };
         graph.check_name("application", app);
         graph
@@ -99,6 +104,7 @@ impl GraphBuilder {
             make,
             dead_letters_by_default: false,
             makes_ids: false,
+            calls: false,
             format: None,
         });
         index
@@ -273,6 +279,7 @@ impl GraphBuilder {
         let subtopologies = subtopology::split(&self.nodes, &self.stores);
         self.check_changelogs(&subtopologies);
         self.faults.extend(super::sizing::unequal(&self));
+        self.check_calls();
         if !self.faults.is_empty() {
             return Err(TopologyError::new(self.faults));
         }
@@ -319,6 +326,26 @@ impl GraphBuilder {
                 self.faults.push(TopologyFault::UnreadChangelog { store, topic });
             }
         }
+    }
+
+    /// What lies below a call gets no record that only rebuilds a store.
+    fn check_calls(&mut self) {
+        let is_event_log = |store: &&StoreName| {
+            self.stores.get(*store).is_some_and(|spec| matches!(spec.changelog, Changelog::EventLog(_)))
+        };
+        let mut faults = Vec::new();
+        for caller in self.nodes.iter().filter(|node| node.calls) {
+            let (mut seen, mut todo) = (HashSet::new(), caller.children.clone());
+            while let Some(index) = todo.pop() {
+                let Some(node) = self.nodes.get(index).filter(|_| seen.insert(index)) else { continue };
+                todo.extend(&node.children);
+                faults.extend(node.stores.iter().filter(is_event_log).map(|store| TopologyFault::CallAboveEventLog {
+                    node: caller.name.to_string(),
+                    store: store.to_string(),
+                }));
+            }
+        }
+        self.faults.extend(faults);
     }
 
     fn require_dead_letters(&mut self) {

@@ -117,6 +117,11 @@ impl Topology {
         tables.try_for_each(|global| (global.apply)(&source.topic, record))
     }
 
+    /// Whether an operator makes calls, so that whoever runs the tasks needs a way to run futures.
+    pub fn has_calls(&self) -> bool {
+        self.0.graph.nodes.iter().any(|node| node.calls)
+    }
+
     pub(crate) fn nodes(&self) -> &[NodeSpec] {
         &self.0.graph.nodes
     }

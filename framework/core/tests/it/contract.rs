@@ -1,6 +1,6 @@
 //! The in-memory engines keep the contracts of their kinds of stores.
 
-use nowfold_core::state::{MemoryKeyValue, MemoryMap, MemorySession, MemoryVersioned, MemoryWindow};
+use nowfold_core::state::{MemoryExpiring, MemoryKeyValue, MemoryMap, MemorySession, MemoryVersioned, MemoryWindow};
 use nowfold_testkit::contract;
 
 #[test]
@@ -9,6 +9,11 @@ fn memory_engine_is_a_key_value_store() {
         || Box::new(MemoryKeyValue::new()),
         |reader| reader.downcast::<MemoryMap>().map(|map| map as _).ok(),
     );
+}
+
+#[test]
+fn memory_engine_ends_rows_after_their_time_to_live() {
+    contract::expiring_key_value_store(|ttl| Box::new(MemoryExpiring::new(ttl)));
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 #![cfg(test)]
 
+mod caches;
+mod calls;
+mod calls_crash;
 mod contract;
 mod describe;
 mod event_ids;
@@ -15,3 +18,4 @@ mod rekeyed;
 mod restore;
 mod retries;
 mod support;
+mod time_to_live;
