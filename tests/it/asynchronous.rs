@@ -88,7 +88,7 @@ fn passed(prefix: &str) -> Topology {
     app.build().unwrap()
 }
 
-fn start(
+pub(crate) fn start(
     broker: Arc<dyn Broker>,
     topology: Topology,
     config: RuntimeConfig,
@@ -97,12 +97,12 @@ fn start(
     Runtime::start(topology, platform, config)
 }
 
-fn at_least_once() -> RuntimeConfig {
+pub(crate) fn at_least_once() -> RuntimeConfig {
     RuntimeConfig { n_workers: 2, commit_interval: Duration::from_millis(10), batch: 20, ..RuntimeConfig::default() }
 }
 
 /// One life after another on one log, each ended at some operation on the broker; then one that goes on to the end.
-fn lives(
+pub(crate) fn lives(
     seed: u64,
     prefix: &str,
     log: &EmbeddedLog,

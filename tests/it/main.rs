@@ -20,6 +20,7 @@ mod meddler;
 mod own_kafka;
 mod pipeline;
 mod poison;
+mod record_cache;
 mod registry_away;
 mod robust;
 mod signalled;

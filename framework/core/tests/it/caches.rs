@@ -160,7 +160,7 @@ fn reads_of_the_store_see_each_change_at_once() {
 #[test]
 fn windows_have_a_row_each() {
     let app = StreamsBuilder::new("app");
-    let windows = TimeWindows::tumbling(minutes(1));
+    let windows = TimeWindows::tumbling(minutes(1)).grace(minutes(1));
     app.stream("in", number())
         .group_by_key("by-key", number())
         .windowed(windows)
