@@ -9,7 +9,7 @@ use nowfold_core::time::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::feature::{ActionRow, CountMap, FeatureResult, FeatureValue, WindowResult, unknown_feature};
-use crate::features::Scores;
+use crate::features::{Scores, WindowScores};
 use crate::position::Position;
 use crate::rfc3339::rfc3339;
 
@@ -94,12 +94,8 @@ impl Answer {
     /// [`QueryError::UnknownFeature`], or [`QueryError::Invalid`] when the feature has no such window.
     pub fn window(&self, name: &str, label: &str) -> Result<&WindowResult, QueryError> {
         let feature = self.feature(name)?;
-        feature.window(label).ok_or_else(|| {
-            let labels: Vec<_> = feature.windows.iter().map(|window| &*window.label).collect();
-            QueryError::Invalid {
-                cause: format!("feature {name:?} has no window {label:?}; it has {}", labels.join(", ")),
-            }
-        })
+        let labels = || feature.windows.iter().map(|window| &*window.label);
+        feature.window(label).ok_or_else(|| no_window(name, label, labels()))
     }
 
     /// The value of a feature with one window.
@@ -161,16 +157,29 @@ impl Answer {
         }
     }
 
-    /// The scores of the candidates for a feature, in their order; in its last window, where it has several.
+    /// The scores of the candidates for a feature, in their order; in its last window, where it has several. For the others
+    /// see [`scores_in`](Self::scores_in).
     ///
     /// # Errors
     /// [`QueryError::Invalid`] when no candidates were given for it.
     pub fn scores(&self, name: &str) -> Result<&[Option<f64>], QueryError> {
-        let found = self.scores.iter().find(|scores| &*scores.feature == name);
-        let (_, scores) = found.and_then(|scores| scores.windows.last()).ok_or_else(|| QueryError::Invalid {
-            cause: format!("no candidates were given for feature {name:?}; add .score({name:?}, metric, candidates)"),
-        })?;
+        let (_, scores) = self.scored(name)?.last().ok_or_else(|| no_candidates(name))?;
         Ok(scores)
+    }
+
+    /// The scores of the candidates for a feature in one of its windows, such as `24h`; in the candidates' order.
+    ///
+    /// # Errors
+    /// [`QueryError::Invalid`] when no candidates were given for it, or it has no such window.
+    pub fn scores_in(&self, name: &str, label: &str) -> Result<&[Option<f64>], QueryError> {
+        let windows = self.scored(name)?;
+        let found = windows.iter().find(|(window, _)| &**window == label);
+        found.map(|(_, scores)| scores.as_slice()).ok_or_else(|| no_window(name, label, windows.iter().map(|w| &*w.0)))
+    }
+
+    fn scored(&self, name: &str) -> Result<&[WindowScores], QueryError> {
+        let found = self.scores.iter().find(|scores| &*scores.feature == name);
+        found.map(|scores| scores.windows.as_slice()).ok_or_else(|| no_candidates(name))
     }
 
     /// How many actions a feature used, in its widest window.
@@ -201,6 +210,17 @@ impl ActionsAnswer {
     /// Time of the newest action listed.
     pub fn newest(&self) -> Option<Timestamp> {
         self.actions.first().map(|action| action.timestamp)
+    }
+}
+
+fn no_window<'a>(name: &str, label: &str, there: impl Iterator<Item = &'a str>) -> QueryError {
+    let labels: Vec<_> = there.collect();
+    QueryError::Invalid { cause: format!("feature {name:?} has no window {label:?}; it has {}", labels.join(", ")) }
+}
+
+fn no_candidates(name: &str) -> QueryError {
+    QueryError::Invalid {
+        cause: format!("no candidates were given for feature {name:?}; add .score({name:?}, metric, candidates)"),
     }
 }
 
@@ -277,7 +297,7 @@ impl Serialize for AllScores<'_> {
     }
 }
 
-struct ScoresOf<'a>(&'a [(Arc<str>, Vec<Option<f64>>)]);
+struct ScoresOf<'a>(&'a [WindowScores]);
 
 impl Serialize for ScoresOf<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -19,7 +19,7 @@ use crate::feature::FeatureSet;
 
 pub use self::explain::{ExplainQuery, Explained};
 pub use self::query::{ActionsQuery, BatchQuery, FeatureQuery};
-pub use self::score::{Metric, Scores};
+pub use self::score::{Metric, Scores, WindowScores};
 
 /// Blocks its caller for about the given time, or less when the store may have moved on. The library itself never
 /// waits: whoever has a runtime lends this to the handle.

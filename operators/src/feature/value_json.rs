@@ -1,6 +1,7 @@
 //! Values of features as JSON.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
@@ -30,6 +31,13 @@ impl Serialize for FeatureValue {
                 list.end()
             }
         }
+    }
+}
+
+/// The value as JSON, such as `{"apply":3}`, `0.5` or `null`.
+impl fmt::Display for FeatureValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 

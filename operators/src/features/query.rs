@@ -134,7 +134,7 @@ impl<'a> FeatureQuery<'a> {
     options!();
 
     /// Also scores vectors against the pooled vector of a feature that is asked for, in every one of its windows; see
-    /// [`Answer::scores`].
+    /// [`Answer::scores`] and [`Answer::scores_in`].
     ///
     /// The scores are computed in f64, element by element in order, from the f32 of the feature's value.
     pub fn score(

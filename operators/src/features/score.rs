@@ -23,6 +23,9 @@ pub(super) struct Scoring {
     candidates: Vec<Vec<f32>>,
 }
 
+/// The label of a window, and one score per candidate in it.
+pub type WindowScores = (Arc<str>, Vec<Option<f64>>);
+
 /// The scores of the candidates for one feature.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -31,7 +34,7 @@ pub struct Scores {
     pub feature: Arc<str>,
     /// One list per window, as in the feature's result: one score per candidate, in their order; none where the feature has
     /// no vector, or by [`Metric::Cosine`] where a vector has no direction.
-    pub windows: Vec<(Arc<str>, Vec<Option<f64>>)>,
+    pub windows: Vec<WindowScores>,
 }
 
 impl Scoring {

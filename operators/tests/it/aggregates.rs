@@ -269,7 +269,12 @@ fn candidates_are_scored_against_the_pooled_vector() {
     let candidates = vec![vec![1.0, 0.0], vec![0.0, 0.0]];
     let answer = query(candidates.clone(), Metric::Dot).get().unwrap();
     assert_eq!(answer.scores("taste").unwrap(), [Some(0.5), Some(0.0)]);
-    assert_eq!(&*answer.scores[0].windows[0].0, "4h");
+    assert_eq!(answer.scores_in("taste", "24h").unwrap(), answer.scores("taste").unwrap());
+    assert_eq!(answer.scores_in("taste", "4h").unwrap(), [Some(-0.5), Some(0.0)]);
+    for (name, window, cause) in [("taste", "5h", "it has 4h, 24h"), ("other", "4h", "no candidates were given")] {
+        let error = answer.scores_in(name, window).unwrap_err().to_string();
+        assert!(error.contains(cause), "{error}");
+    }
     let json = serde_json::to_value(&answer).unwrap();
     assert_eq!(json["scores"]["taste"]["24h"], serde_json::json!([0.5, 0.0]));
     let answer = query(candidates, Metric::Cosine).get().unwrap();

@@ -63,6 +63,9 @@ pub struct FeatureFile {
 }
 
 impl FeatureFile {
+    /// Every aggregate that a file or a request may name, in byte order.
+    pub const AGGREGATES: &'static [&'static str] = build::AGGREGATES;
+
     /// Reads the text of a feature file; `file` names it in problems. Attributes, their kinds and verbs are checked where
     /// the file has a `[schema]`.
     ///
