@@ -10,7 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("nowfold-strict", &[]),
     ("nowfold-schemas", &["nowfold-core"]),
     ("nowfold-operators", &["nowfold-core", "nowfold-schemas", "nowfold-strict"]),
-    ("nowfold-mapping", &["nowfold-core", "nowfold-schemas", "nowfold-strict"]),
+    ("nowfold-mapping", &["nowfold-core", "nowfold-operators", "nowfold-schemas", "nowfold-strict"]),
     ("nowfold-cli", &["nowfold", "nowfold-mapping", "nowfold-strict"]),
     ("nowfold-testkit", &["nowfold-core", "nowfold-embedded", "nowfold-runtime"]),
     ("nowfold-runtime", &["nowfold-core"]),

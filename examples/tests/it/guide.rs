@@ -55,6 +55,7 @@ fn it_names_every_key() {
             "verb = { cases = [{ when = { pointer = \"/x\", is = \"null\" }, then = \"v\", qqqqqqqq = 1 }], default = \"v\" }",
         ),
         in_entry("where = { pointer = \"/x\", is = \"null\", qqqqqqqq = 1 }"),
+        in_entry("event_id = { natural = [\"/a\"], qqqqqqqq = 1 }"),
         in_entry("timestamp = { pointer = \"/t\", qqqqqqqq = 1 }"),
         in_entry("verb_attributes = { n = { pointer = \"/n\", qqqqqqqq = 1 } }"),
         in_entry("name = \"a\"")

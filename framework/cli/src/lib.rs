@@ -1,7 +1,8 @@
 //! The command `nowfold`.
 //!
 //! - `nowfold backfill FILE... --mapping M.toml`: history into the actions topic, under the ids that `replay` gives.
-//! - `nowfold check FILE...`: every mistake in mapping and feature files at once.
+//! - `nowfold check FILE...`: every mistake in mapping and feature files at once; with `--mapping M.toml`, feature files are held
+//!   against what that mapping's actions have.
 //!
 //! | exit code | meaning |
 //! |---|---|

@@ -1,19 +1,17 @@
 //! One `[[actions]]` entry: from a record to a standard action.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
+use nowfold_operators::MAX_ACTOR_BYTES;
 use nowfold_schemas::action::Action;
 use serde_json::Value;
 
 use crate::attribute::{AttributeMapping, read_all};
 use crate::condition::Condition;
+use crate::identity::EventId;
 use crate::text::{NotText, TextSource};
 use crate::time::{BadTime, TimeSource};
-
-/// The longest actor, in bytes of UTF-8: it is the key of the actions topic.
-pub const MAX_ACTOR_BYTES: usize = 1_024;
 
 /// A compiled `[[actions]]` entry.
 #[derive(Clone, Debug)]
@@ -42,16 +40,12 @@ pub(crate) struct VerbSource {
     pub(crate) otherwise: Option<TextSource>,
 }
 
-/// Where an action's identity comes from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) enum EventId {
-    /// `{feed}:{line}`: feeding the same feed again changes nothing.
-    #[default]
-    Line,
-    /// Left empty, to be stamped from the raw record's place in the log: each raw record is an event of its own.
-    Log,
-    /// From the record; where the record has none, as for `Line`.
-    Record(TextSource),
+impl VerbSource {
+    /// Every verb that it may give, where the mapping tells them all.
+    pub(crate) fn all(&self) -> Option<Vec<String>> {
+        let sources = self.cases.iter().map(|(_, then)| then).chain(&self.otherwise);
+        sources.map(TextSource::constant).collect()
+    }
 }
 
 /// What became of a record that could be read.
@@ -209,7 +203,9 @@ impl ActionMapping {
         let object = self.text(&self.object, line, record)?.ok_or_else(|| self.missing(line, "object"))?;
         let timestamp = self.timestamp.time(record);
         let timestamp = timestamp.map_err(|cause| Reject::BadTimestamp { entry: self.name.clone(), line, cause })?;
-        let mut action = Action::new(actor, verb, object).at(timestamp).id(self.event_id(line, record)?);
+        let mut action = Action::new(actor, verb, object).at(timestamp);
+        action.event_id =
+            self.event_id.of(&self.feed, line, &action, record).map_err(|cause| self.no_text(line, cause))?;
         action.sequence = i64::try_from(line).ok();
         let n_wrong_attributes = self.add_attributes(&mut action, record);
         Ok(Mapped::Action { action, n_wrong_attributes })
@@ -229,17 +225,12 @@ impl ActionMapping {
         source.map_or(Ok(None), |source| self.text(source, line, record))
     }
 
-    fn event_id(&self, line: u64, record: &Value) -> Result<Arc<str>, Reject> {
-        let given = match &self.event_id {
-            EventId::Log => return Ok("".into()),
-            EventId::Line => None,
-            EventId::Record(source) => self.text(source, line, record)?,
-        };
-        Ok(given.map_or_else(|| format!("{}:{line}", self.feed).into(), Into::into))
+    fn text<'v>(&self, source: &'v TextSource, line: u64, record: &'v Value) -> Result<Option<Cow<'v, str>>, Reject> {
+        source.text(record).map_err(|cause| self.no_text(line, cause))
     }
 
-    fn text<'v>(&self, source: &'v TextSource, line: u64, record: &'v Value) -> Result<Option<Cow<'v, str>>, Reject> {
-        source.text(record).map_err(|cause| Reject::NotText { entry: self.name.clone(), line, cause })
+    fn no_text(&self, line: u64, cause: NotText) -> Reject {
+        Reject::NotText { entry: self.name.clone(), line, cause }
     }
 
     fn missing(&self, line: u64, part: &'static str) -> Reject {

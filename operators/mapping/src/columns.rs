@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::CompiledMapping;
-use crate::action::{ActionMapping, EventId};
+use crate::action::ActionMapping;
 use crate::attribute::{AttributeMapping, AttributeSource};
 use crate::condition::Condition;
+use crate::identity::EventId;
 use crate::pointer::Pointer;
 use crate::text::{Piece, TextKind, TextSource};
 
@@ -40,9 +41,12 @@ impl ActionMapping {
         self.verb.otherwise.iter().for_each(|text| of_text(text, &mut |pointer| visit("verb", pointer)));
         of_text(&self.object, &mut |pointer| visit("object", pointer));
         of_text(&self.timestamp.text, &mut |pointer| visit("timestamp", pointer));
-        if let EventId::Record(text) = &self.event_id {
-            of_text(text, &mut |pointer| visit("event_id", pointer));
-        }
+        let identity = match &self.event_id {
+            EventId::Record(text) => std::slice::from_ref(text),
+            EventId::Parts(parts) => parts,
+            EventId::Line | EventId::Log | EventId::Natural => &[],
+        };
+        identity.iter().for_each(|text| of_text(text, &mut |pointer| visit("event_id", pointer)));
         let sides = [
             ("actor_attributes", &self.actor_attributes),
             ("verb_attributes", &self.verb_attributes),

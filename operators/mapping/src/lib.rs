@@ -3,6 +3,7 @@
 //! - [`CompiledMapping`] is a mapping file, read with all of its errors at once. Mapping itself is pure: no I/O, pointers
 //!   split and zones looked up beforehand.
 //! - [`Lines`] numbers the lines of files, plain or gzip: whoever feeds the same files gives events the same ids.
+//! - [`CompiledMapping::schema`] is what its actions hold, for checking features against.
 //! - [`Tally`] counts what became of each record.
 
 mod action;
@@ -10,8 +11,10 @@ mod attribute;
 mod columns;
 mod condition;
 mod decode;
+mod identity;
 mod lines;
 mod pointer;
+mod schema;
 mod table;
 mod tally;
 mod text;
@@ -22,7 +25,7 @@ use std::path::{Path, PathBuf};
 use nowfold_core::time::Timestamp;
 use serde_json::Value;
 
-pub use action::{ActionMapping, MAX_ACTOR_BYTES, Mapped, Reject};
+pub use action::{ActionMapping, Mapped, Reject};
 pub use attribute::{AttributeMapping, AttributeType};
 pub use columns::Columns;
 pub use condition::{Condition, Scalar, Test};
@@ -33,6 +36,7 @@ pub use tally::Tally;
 pub use text::{NotText, TextSource};
 pub use time::{BadTime, TimeSource};
 
+pub use nowfold_operators::MAX_ACTOR_BYTES;
 pub use nowfold_strict::{Report, nearest, parse_duration};
 
 /// A whole mapping file, ready to map records.

@@ -59,6 +59,14 @@ impl TextSource {
         Self { kind, rename: BTreeMap::new(), default: None }
     }
 
+    /// The text, where it is the same for every record.
+    pub(crate) fn constant(&self) -> Option<String> {
+        match &self.kind {
+            TextKind::Constant(text) => Some(self.rename.get(text).unwrap_or(text).clone()),
+            _ => None,
+        }
+    }
+
     /// The text; `None` where the record lacks it (missing, null or empty) and no default stands in.
     ///
     /// # Errors

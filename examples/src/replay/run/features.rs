@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use nowfold::operators::feature::{ActionSchema, AttributeKind, Feature, FeatureFile, Window};
+use nowfold::operators::feature::{Feature, FeatureFile, Window};
 
 use super::args::Args;
-use crate::replay::mapping::{AttributeMapping, AttributeType, CompiledMapping, Side};
+use crate::replay::mapping::CompiledMapping;
 use crate::replay::questions::Question;
 
 /// Reads the feature file, if there is one.
@@ -14,39 +14,8 @@ pub(super) fn load(args: &Args, mapping: &CompiledMapping) -> anyhow::Result<Vec
     let Some(path) = &args.features else { return Ok(Vec::new()) };
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("the feature file {}; name an existing one with --features", path.display()))?;
-    let file = FeatureFile::parse_for(&path.display().to_string(), &text, Some(&schema(mapping)))?;
+    let file = FeatureFile::parse_for(&path.display().to_string(), &text, Some(&mapping.schema()))?;
     Ok(file.into_features())
-}
-
-/// The attributes of actions of all entries, those of tables among them.
-fn schema(mapping: &CompiledMapping) -> ActionSchema {
-    let mut schema = ActionSchema::new();
-    let mut add = |side: &str, attributes: &[AttributeMapping]| {
-        for attribute in attributes {
-            let path = format!("{side}.{}", attribute.name());
-            schema = std::mem::take(&mut schema).attribute(path, kind(attribute.attribute_type()));
-        }
-    };
-    for entry in mapping.actions() {
-        add("actor", entry.actor_attributes());
-        add("verb", entry.verb_attributes());
-        add("object", entry.object_attributes());
-    }
-    for table in mapping.tables() {
-        let side = if table.enriches() == Side::Actor { "actor" } else { "object" };
-        add(side, table.attribute_mappings());
-    }
-    schema
-}
-
-fn kind(of: AttributeType) -> AttributeKind {
-    match of {
-        AttributeType::Auto => AttributeKind::Any,
-        AttributeType::Number | AttributeType::I64 | AttributeType::F64 => AttributeKind::Number,
-        AttributeType::Bool => AttributeKind::Bool,
-        AttributeType::Text => AttributeKind::Text,
-        AttributeType::Vector(_) => AttributeKind::Vector,
-    }
 }
 
 /// How far the features that a question names reach back.

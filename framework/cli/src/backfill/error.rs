@@ -28,7 +28,7 @@ pub enum BackfillError {
     /// The mapping leaves ids to the raw topic, which a backfill does not have.
     #[error(
         "NF142 the mapping's entry \"{entry}\" takes event ids from the raw topic's log (event_id = \"log\"), and a \
-         backfill has none: a second run would double every action. Set event_id = \"line\", or to a field of the record"
+         backfill has none: a second run would double every action. Set event_id = \"line\", \"natural\", or to a field of the record"
     )]
     IdsFromLog {
         /// The entry.

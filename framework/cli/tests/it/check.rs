@@ -41,3 +41,31 @@ fn feature_files_are_checked_too() {
         "{err}"
     );
 }
+
+#[test]
+fn feature_files_are_held_against_what_a_mapping_gives() {
+    let world = World::new();
+    let features = "[[features]]\nname = \"a\"\naggregate = \"mean\"\nof = \"verb.dep_dellay\"\nwithin = \"1h\"
+[[features]]\nname = \"b\"\naggregate = \"vec_mean\"\nof = \"verb.dep_delay\"\nverbs = \"fligth\"\nwithin = \"1h\"\n";
+    let file = world.write("f.toml", features);
+    let check = |mapping: &std::path::Path| {
+        let mut command = nowfold(&world.dir);
+        command.arg("check").arg("--mapping").arg(mapping).arg(&file);
+        command
+    };
+    let err = fails(check(&mapping()), 3);
+    for problem in [
+        "f.toml:4: unknown attribute \"verb.dep_dellay\" at features.of; did you mean \"verb.dep_delay\"?",
+        "f.toml:9: features.of is \"verb.dep_delay\", which is a number; this needs a vector",
+        "f.toml:10: unknown verb \"fligth\" at features.verbs",
+        "f.toml: 3 problems to mend",
+    ] {
+        assert!(err.contains(problem), "{problem} is not in\n{err}");
+    }
+    let broken = world.write("m.toml", "[feed]\n");
+    let err = fails(check(&broken), 3);
+    assert!(err.contains("m.toml:1: the file needs the key \"actions\"") && !err.contains("f.toml"), "{err}");
+    let right = features.replace("dellay", "delay").replace("vec_mean", "mean").replace("fligth", "depart");
+    world.write("f.toml", &right);
+    assert!(done(check(&mapping())).0.ends_with("f.toml: 2 features (a, b)\n"));
+}

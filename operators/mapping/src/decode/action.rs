@@ -2,11 +2,12 @@
 
 use super::attribute::attributes;
 use super::condition::condition;
-use super::text::{Bare, source, source_in};
+use super::text::{Bare, KINDS, source, source_in};
 use super::time::time;
 use super::topic_name;
-use crate::action::{ActionMapping, EventId, VerbSource};
+use crate::action::{ActionMapping, VerbSource};
 use crate::condition::Condition;
+use crate::identity::EventId;
 use crate::text::TextSource;
 use nowfold_strict::Node;
 use nowfold_strict::parse_duration;
@@ -75,9 +76,31 @@ fn event_id(node: &Node<'_>) -> Option<EventId> {
     match node.value().as_str() {
         Some("line") => Some(EventId::Line),
         Some("log") => Some(EventId::Log),
+        Some("natural") => Some(EventId::Natural),
         Some(text) if !text.starts_with('/') && !text.contains('{') => {
-            node.unknown("event id", text, &["line", "log", "a pointer such as \"/id\""])
+            node.unknown("event id", text, &["line", "log", "natural", "a pointer such as \"/id\""])
         }
-        _ => source(node, Bare::Refused).map(EventId::Record),
+        Some(_) => source(node, Bare::Refused).map(EventId::Record),
+        None if node.value().is_table() => event_id_in(node),
+        None => source(node, Bare::Refused).map(EventId::Record),
     }
+}
+
+/// `{ natural = [texts] }`, or a text in full.
+fn event_id_in(node: &Node<'_>) -> Option<EventId> {
+    let mut section = node.section()?;
+    let natural = section.get("natural");
+    let text = source_in(&mut section);
+    section.finish();
+    match (natural, text?) {
+        (Some(natural), None) => parts(&natural).map(EventId::Parts),
+        (None, Some(text)) => Some(EventId::Record(text)),
+        (Some(natural), Some(_)) => natural.wrong("stands alone: leave out the other forms of text"),
+        (None, None) => node.wrong(format!("{KINDS}, or \"natural\", the fields that make an event's identity")),
+    }
+}
+
+fn parts(node: &Node<'_>) -> Option<Vec<TextSource>> {
+    let parts = node.each(|part| source(part, Bare::Refused))?;
+    if parts.is_empty() { node.wrong("needs at least one field, such as [\"/order\", \"/line\"]") } else { Some(parts) }
 }

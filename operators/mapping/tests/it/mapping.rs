@@ -1,8 +1,14 @@
 //! What mapping files make of records.
 
-use nowfold_core::time::hours;
+use nowfold_core::dsl::StreamsBuilder;
+use nowfold_core::serde::Plain;
+use nowfold_core::time::{Timestamp, hours};
 use nowfold_mapping::{AttributeType, CompiledMapping, Mapped, OnBrokenLine, Side};
+use nowfold_operators::feature::{ActionSchema, AttributeKind};
+use nowfold_operators::{EventIdentity, ToActions};
+use nowfold_schemas::ActionCodec;
 use nowfold_schemas::action::{Action, Attribute};
+use nowfold_testkit::TestDriver;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -122,10 +128,59 @@ fn where_leaves_records_out_before_anything_else(#[case] fields: Value, #[case] 
 #[case::field("event_id = \"/id\"", "e1", true)]
 #[case::several("event_id = \"{/id}:{/u}\"", "e1:ann", true)]
 #[case::absent("event_id = \"/nothing\"", "f:7", true)]
+#[case::what_it_says("event_id = \"natural\"", "1577836800000/2/do/x1", true)]
+#[case::parts("event_id = { natural = [\"/id\", \"/nothing\", \"/o\"] }", "2:e1/-/2:x1", true)]
+#[case::no_part("event_id = { natural = [\"/nothing\", \"/nobody\"] }", "f:7", true)]
+#[case::in_full("event_id = { pointer = \"/nothing\", default = \"none\" }", "none", true)]
 fn events_are_identified(#[case] keys: &str, #[case] expected: &str, #[case] identifies: bool) {
     let mapping = entry(keys);
     assert_eq!(&*action(&mapping, json!({"id": "e1"})).event_id, expected);
     assert_eq!(mapping.actions()[0].identifies_events(), identifies);
+}
+
+#[test]
+fn natural_keys_are_equal_when_all_of_their_parts_are() {
+    let mapping = entry("event_id = { natural = [\"/a\", \"/b\"] }");
+    let id = |a: Value, b: Value| action(&mapping, json!({"a": a, "b": b})).event_id;
+    let parts = [("x/y", "z"), ("x", "y/z"), ("x", ""), ("-", "z"), ("", "z"), ("1:x", "z")];
+    let ids: std::collections::BTreeSet<_> = parts.iter().map(|(a, b)| id(json!(a), json!(b))).collect();
+    assert_eq!(ids.len(), parts.len());
+    assert_eq!(id(json!("x"), Value::Null), id(json!("x"), json!("")), "null, empty and absent are alike");
+    assert_eq!(outcome(&mapping, json!({"a": {}})), Err("not_text".to_owned()));
+}
+
+#[test]
+fn the_natural_key_is_the_one_that_a_live_pipeline_stamps() {
+    let mapped = action(&entry("event_id = \"natural\""), json!({}));
+    let app = StreamsBuilder::new("live");
+    let _ = app
+        .stream("in", Plain::<String, String>::new())
+        .to_actions_with("standardize", EventIdentity::NaturalKey, |actor, object| {
+            Action::new(actor, "do", object).at_ms(1_577_836_800_000)
+        })
+        .through("actions");
+    let driver = TestDriver::new(app.build().unwrap());
+    driver.input("in", Plain::<String, String>::new()).pipe("ann", "x1", Timestamp::from_millis(1)).unwrap();
+    let record = driver.records("actions").remove(0).record;
+    let stamped = ActionCodec::new().read(record.value.as_ref().unwrap()).unwrap();
+    assert_eq!((&stamped.actor, &stamped.event_id), (&mapped.actor, &mapped.event_id));
+}
+
+#[test]
+fn the_schema_has_every_attribute_and_the_verbs_where_they_are_all_told() {
+    let attributes = "object_attributes = { title = \"{/t}\", embedding = { pointer = \"/e\", type = \"vector\" } }";
+    let table = "[[tables]]\nname = \"t\"\nfile = \"f\"\nkey = \"/k\"\nenrich = \"actor\"\nattributes = { age = { pointer = \"/age\", type = \"i64\" } }";
+    let expected = ActionSchema::new()
+        .attribute("object.title", AttributeKind::Text)
+        .attribute("object.embedding", AttributeKind::Vector)
+        .attribute("actor.age", AttributeKind::Number);
+    let of = |verb: &str| {
+        let entry = format!("name = \"a\"\nactor = \"/u\"\nverb = {verb}\nobject = \"/o\"\ntimestamp = \"/t\"");
+        parse(&format!("[feed]\n[[actions]]\n{entry}\n{attributes}\n{table}")).schema()
+    };
+    let cases = "{ cases = [{ when = { pointer = \"/x\", is = true }, then = \"buy\" }], default = \"view\" }";
+    assert_eq!(of(cases), expected.clone().verbs(["buy", "view"]));
+    assert_eq!(of("\"/kind\""), expected, "any verb where one comes from the record");
 }
 
 #[rstest]

@@ -112,6 +112,15 @@ fn missing_parts_are_named(#[case] text: &str, #[case] expected: &str) {
     "timestamp = { pointer = \"/t\", format = \"epoch-ms\", zone = \"UTC\" }",
     "actions.timestamp.zone says nothing here: time since the epoch has no zone"
 )]
+#[case("event_id = \"naturall\"", "unknown event id \"naturall\" at actions.event_id; did you mean \"natural\"?")]
+#[case(
+    "event_id = { natural = [] }",
+    "actions.event_id.natural needs at least one field, such as [\"/order\", \"/line\"]"
+)]
+#[case(
+    "event_id = { natural = [\"/a\"], pointer = \"/b\" }",
+    "actions.event_id.natural stands alone: leave out the other forms of text"
+)]
 #[case("event_id = \"lines\"", "unknown event id \"lines\" at actions.event_id; did you mean \"line\"?")]
 #[case(
     "retention = \"4 days\"",
