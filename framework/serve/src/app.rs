@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::erase::Erasures;
 use crate::limits::Limits;
+use crate::memory_page::MemoryPage;
 use crate::token::Token;
 
 type Render = Arc<dyn Fn() -> String + Send + Sync>;
@@ -93,11 +94,12 @@ pub(crate) struct Shared {
     /// The server's own address, as answers name it.
     pub(crate) owner: Arc<str>,
     pub(crate) requests: Semaphore,
+    pub(crate) memory: MemoryPage,
 }
 
 impl Shared {
     pub(crate) fn new(app: App, address: SocketAddr) -> Arc<Self> {
         let requests = Semaphore::new(app.limits.requests);
-        Arc::new(Self { app, owner: Arc::from(address.to_string()), requests })
+        Arc::new(Self { app, owner: Arc::from(address.to_string()), requests, memory: MemoryPage::default() })
     }
 }

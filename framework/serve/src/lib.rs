@@ -46,6 +46,7 @@ mod features;
 mod guard;
 mod health;
 mod limits;
+mod memory_page;
 mod metrics_page;
 mod options;
 mod params;

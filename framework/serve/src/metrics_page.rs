@@ -43,10 +43,13 @@ pub fn install_recorder() -> Result<impl Fn() -> String + Send + Sync + Clone + 
     Ok(move || handle.render())
 }
 
-/// The recorded metrics, and the stores as they are at this moment.
+/// The recorded metrics, and the stores as they are at this moment. Measuring them takes a while, so it has a thread of its own.
 pub(crate) async fn get(State(shared): State<Arc<Shared>>) -> Response {
+    let measuring = shared.clone();
+    let memory = tokio::task::spawn_blocking(move || measuring.memory.text(&measuring.app.hub)).await;
     let mut text = shared.app.render.as_ref().map_or_else(String::new, |render| render());
     Gauge::ALL.iter().for_each(|gauge| gauge.write(&shared, &mut text));
+    text.push_str(&memory.unwrap_or_default());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -57,7 +60,7 @@ struct Gauge {
 }
 
 impl Gauge {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 3] = [
         Self {
             name: "nowfold_restore_remaining_records",
             read: |_, handle| match handle.progress.get().readiness {
@@ -69,8 +72,7 @@ impl Gauge {
             name: "nowfold_store_lag_milliseconds",
             read: |shared, handle| handle.progress.get().lag_ms(shared.app.clock.now())?.try_into().ok(),
         },
-        Self { name: "nowfold_store_entries", read: |_, handle| chains(handle, EventChains::len) },
-        Self { name: "nowfold_store_bytes", read: |_, handle| chains(handle, EventChains::bytes) },
+        Self { name: "nowfold_store_entries", read: |_, handle| entries(handle) },
     ];
 
     fn write(&self, shared: &Shared, text: &mut String) {
@@ -87,6 +89,6 @@ impl Gauge {
     }
 }
 
-fn chains(handle: &PartitionHandle, read: fn(&EventChains) -> usize) -> Option<u64> {
-    handle.reader.downcast_ref::<EventChains>().and_then(|chains| read(chains).try_into().ok())
+fn entries(handle: &PartitionHandle) -> Option<u64> {
+    handle.reader.downcast_ref::<EventChains>().and_then(|chains| chains.len().try_into().ok())
 }

@@ -2,6 +2,7 @@
 
 use nowfold_core::query::{Lag, Readiness};
 use nowfold_core::time::seconds;
+use nowfold_operators::feature::FeatureFile;
 use nowfold_runtime::AppState;
 use serde_json::json;
 
@@ -100,6 +101,15 @@ fn metrics_tell_of_routes_and_stores_and_never_of_actors() {
     let (_, handle) = partition(&world.hub, "member-111");
     let chains = handle.reader.downcast::<nowfold_operators::chain::EventChains>().unwrap();
     let number = partition(&world.hub, "member-111").0;
+    let memory = chains.memory();
+    assert!(memory.events > 0);
+    for (part, bytes) in memory.parts() {
+        let labels = format!("store=\"activity\",partition=\"{number}\",part=\"{part}\"");
+        assert!(
+            text.contains(&format!("nowfold_store_bytes{{{labels}}} {bytes}\n")),
+            "{part} {bytes} is not in\n{text}"
+        );
+    }
     let expected = [
         "nowfold_query_seconds_count{route=\"/v1/actors/{actor}/features\",code=\"400\"}".to_owned(),
         "nowfold_query_seconds_bucket{route=\"/v1/actors/{actor}/features\",code=\"200\",le=\"0.001\"}".to_owned(),
@@ -124,4 +134,12 @@ fn describes_itself() {
         let target = path.replace("{actor}", "member-111").replace("{store}", "activity");
         assert_ne!(get(server.address(), &target).json_code(), "NF030", "{path}");
     }
+}
+
+/// Each of them is one that a request may name; a file of the grammar's own tests reads every one.
+#[test]
+fn its_description_names_every_aggregate_there_is() {
+    let document = get(start(World::new().app()).address(), "/openapi.json").json();
+    let described = &document["components"]["schemas"]["Adhoc"]["properties"]["aggregate"]["enum"];
+    assert_eq!(*described, json!(FeatureFile::AGGREGATES));
 }
