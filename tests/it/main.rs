@@ -14,6 +14,7 @@ mod faults;
 mod faults_page;
 mod guarantee_costs;
 mod instances;
+mod item_runs;
 mod items;
 mod kill_nine;
 mod meddler;
