@@ -16,7 +16,8 @@ pub use nowfold_core::time::{Clock, Timestamp, days, hours, minutes, seconds};
 pub use nowfold_core::topology::{Topology, TopologyError};
 pub use nowfold_core::window::{JoinWindows, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows, Windowed};
 pub use nowfold_operators::{
-    ActionLog, ActionSource, ActionStream, Actions, Answer, Features, MissingEntity, ToActions, feature,
+    ActionLog, ActionSource, ActionStream, Actions, Answer, EventIdentity, Features, MissingEntity, MissingEventTime,
+    ToActions, feature,
 };
 pub use nowfold_runtime::Guarantee;
 pub use nowfold_schemas::{Action, ActionCodec, Attribute, Attributes, attributes};

@@ -1,4 +1,4 @@
-//! `replay` from outside: feeds, real questions answered without any pipeline, and the binary itself.
+//! The examples from outside: feeds of `replay`, real questions answered without any pipeline, and the binaries themselves.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails is a test that fails")]
 
@@ -8,6 +8,7 @@ mod oracle;
 mod questions;
 mod real_sets;
 mod runs;
+mod small;
 
 use std::path::PathBuf;
 
