@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use super::memory::Memory;
 use super::names::Column;
 use super::packed::Events;
 use super::partial::{ColumnSum, Partial};
@@ -11,12 +12,11 @@ use super::row::{EventId, Key, NewEvent, Order, Row};
 /// A block as a chain keeps it. Only a chain without events has an empty one.
 ///
 /// The partial is the sums of all columns, always equal to what [`Partial::of`] computes from the events. It comes
-/// into being when a reader needs it or the writer expects one to; appending extends it, any other change forgets it.
+/// into being when a reader needs it or the writer expects one to. Every event that comes is added to it, as long as no
+/// sum depends on the order of its terms or the event is the last; any other change forgets it.
 #[derive(Debug, Default)]
 pub(crate) struct StoredBlock {
     events: Events,
-    /// The time of the last event, so that searches over blocks stay within the blocks.
-    last_time: i64,
     partial: OnceLock<Partial>,
 }
 
@@ -31,9 +31,7 @@ pub(crate) struct Block<'a> {
 
 impl StoredBlock {
     pub(crate) fn new(events: Events) -> Self {
-        let mut block = Self { events, ..Self::default() };
-        block.settle();
-        block
+        Self { events, ..Self::default() }
     }
 
     pub(crate) fn view(&self) -> Block<'_> {
@@ -46,6 +44,13 @@ impl StoredBlock {
 
     pub(crate) fn into_events(self) -> Events {
         self.events
+    }
+
+    /// Counts the memory that it takes, without itself.
+    pub(crate) fn measure(&self, memory: &mut Memory) {
+        self.events.heap().count(&mut memory.events, &mut memory.overhead);
+        let partial = self.known_partial().map(Partial::heap);
+        partial.into_iter().for_each(|heap| heap.count(&mut memory.partials, &mut memory.overhead));
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -61,7 +66,7 @@ impl StoredBlock {
     }
 
     pub(crate) fn last_time(&self) -> i64 {
-        self.last_time
+        self.events.last_time().unwrap_or(i64::MIN)
     }
 
     /// Whether its last event is a cut, so that later events belong to another block.
@@ -76,24 +81,24 @@ impl StoredBlock {
 
     /// Whether all of its events come before `order`.
     pub(crate) fn is_before(&self, order: Order<'_>) -> bool {
-        if self.last_time != order.t {
-            return self.last_time < order.t;
+        match self.events.last_time() {
+            Some(last) if last == order.t => self.last().is_none_or(|(key, row)| row.order(key.t) < order),
+            Some(last) => last < order.t,
+            None => true,
         }
-        self.last().is_none_or(|(key, row)| row.order(key.t) < order)
     }
 
-    /// Inserts an event where its order says and returns its index.
-    pub(crate) fn insert(&mut self, event: &mut NewEvent) -> usize {
+    /// Inserts an event where its order says and returns its index; `last_time` is that of the last event.
+    pub(crate) fn insert(&mut self, last_time: i64, event: &mut NewEvent) -> usize {
         let order = event.row().order(event.t);
         let n = self.events.len();
-        let index = if self.is_before(order) { n } else { self.events.position(order, 0, n) };
-        if index < n {
+        let is_newest = n == 0 || last_time < order.t;
+        let index = if is_newest { n } else { self.events.position(order, 0, n) };
+        let partial = self.partial.get_mut();
+        if partial.is_some_and(|partial| !partial.take_in(event.t, event.row()) && index < n) {
             self.partial.take();
-        } else if let Some(partial) = self.partial.get_mut() {
-            partial.add(event.t, event.row());
         }
         self.events.insert(index, event);
-        self.settle();
         index
     }
 
@@ -101,21 +106,20 @@ impl StoredBlock {
     pub(crate) fn remove(&mut self, from: usize, to: usize, gone: &mut Gone) {
         if from < to {
             self.events.remove(from, to, &mut gone.vectors);
-            self.changed();
+            self.partial.take();
         }
     }
 
     /// Moves the events from `index` on into a block of their own.
     pub(crate) fn split_off(&mut self, index: usize) -> Self {
-        let rest = Self::new(self.events.split_off(index));
-        self.changed();
-        rest
+        self.partial.take();
+        Self::new(self.events.split_off(index))
     }
 
     /// Appends the events of the block that follows.
     pub(crate) fn append(&mut self, next: Self) {
         self.events.append(next.events);
-        self.changed();
+        self.partial.take();
     }
 
     /// The sums of all columns over the whole block.
@@ -134,15 +138,6 @@ impl StoredBlock {
 
     fn last_id(&self) -> Option<EventId<'_>> {
         self.last().map(|(_, row)| EventId::new(row.id()))
-    }
-
-    fn changed(&mut self) {
-        self.partial.take();
-        self.settle();
-    }
-
-    fn settle(&mut self) {
-        self.last_time = self.events.last_time().unwrap_or(i64::MIN);
     }
 }
 
@@ -167,10 +162,7 @@ impl<'a> Block<'a> {
     }
 
     pub(crate) fn last_time(self) -> i64 {
-        match self.stored {
-            Some(stored) => stored.last_time,
-            None => self.to.checked_sub(1).and_then(|last| self.events.time(last)).unwrap_or(i64::MIN),
-        }
+        self.to.checked_sub(1).and_then(|last| self.events.time(last)).unwrap_or(i64::MIN)
     }
 
     /// Index of the first event with a time after `t`.

@@ -100,6 +100,22 @@ impl<'a> VectorRef<'a> {
         }
     }
 
+    /// The smallest and the largest of its elements that are not 0, without their signs, in the bits of f32, which
+    /// order them; the smallest is above the largest when all are 0.
+    pub(crate) fn extent(self) -> (u32, u32) {
+        let take_in = |(smallest, largest): (u32, u32), x: u32| {
+            let x = x & (u32::MAX >> 1);
+            // A 0 wraps around to the largest number.
+            (smallest.min(x.wrapping_sub(1)), largest.max(x))
+        };
+        let nothing = (u32::MAX, 0);
+        let (below, largest) = match self.0 {
+            Floats::Shared(values) => values.iter().map(|x| x.to_bits()).fold(nothing, take_in),
+            Floats::Packed(values) => values.iter().map(|x| u32::from_le_bytes(*x)).fold(nothing, take_in),
+        };
+        (below.saturating_add(1), largest)
+    }
+
     pub(crate) fn to_arc(self) -> Arc<[f32]> {
         match self.0 {
             Floats::Shared(values) => values.into(),

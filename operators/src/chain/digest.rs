@@ -13,7 +13,7 @@ use super::names::Names;
 use super::partial::Partial;
 use super::row::{EventId, Key, Row};
 use super::store::EventChains;
-use super::supers::{Folds, Supers};
+use super::supers::Supers;
 use super::view::Chain;
 
 /// What a partition holds, in a few numbers: equal for equal sets of visible events, retracted ids, erasures and cuts in
@@ -200,29 +200,29 @@ fn verify_order(chain: Chain<'_>) -> Result<(), String> {
 }
 
 fn verify_blocks(chain: &StoredChain) -> Result<(), String> {
-    let blocks = chain.blocks();
-    for (number, block) in blocks.iter().enumerate() {
-        if Some(block.last_time()) != block.events().last_time() {
-            return Err(format!("block {number} has a wrong last time"));
-        }
+    for (number, block) in chain.blocks().enumerate() {
         if block.known_partial().is_some_and(|partial| *partial != Partial::of(block.view().events())) {
             return Err(format!("block {number} has a wrong partial"));
         }
     }
-    chain.view().supers().map_or(Ok(()), |supers| verify_supers(supers, blocks))
+    chain.view().supers().map_or(Ok(()), verify_supers)
 }
 
-fn verify_supers(supers: &Supers, blocks: &[StoredBlock]) -> Result<(), String> {
-    let anew = Supers::of(blocks);
-    let shape = |supers: &Supers| supers.as_slice().iter().map(|own| (own.first, own.n_events)).collect::<Vec<_>>();
-    if blocks.len() < 2 || shape(supers) != shape(&anew) {
-        return Err("super-blocks are cut wrongly".to_owned());
-    }
+fn verify_supers(supers: &Supers) -> Result<(), String> {
+    let (mut first, n_supers) = (0, supers.as_slice().len());
     for (number, own) in supers.as_slice().iter().enumerate() {
-        let blocks = blocks.get(own.first..supers.end(number, blocks.len())).unwrap_or(&[]);
-        if own.known_folds().is_some_and(|folds| *folds != Folds::of(blocks, !folds.is_stepped())) {
-            return Err(format!("super-block {number} has a wrong partial"));
+        let blocks = own.blocks();
+        let is_last = number + 1 == n_supers;
+        let ends_well = blocks.split_last().is_some_and(|(last, before)| {
+            (last.ends_super() || is_last) && !before.iter().any(StoredBlock::ends_super)
+        });
+        if own.first != first || !ends_well {
+            return Err(format!("super-block {number} is cut wrongly"));
         }
+        if !own.is_sound() {
+            return Err(format!("super-block {number} has a wrong partial, or counts or finds its blocks wrongly"));
+        }
+        first += blocks.len();
     }
-    Ok(())
+    if first < 2 { Err("a single block is in a super-block".to_owned()) } else { Ok(()) }
 }

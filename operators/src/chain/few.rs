@@ -24,7 +24,6 @@ impl Few {
     pub(crate) fn of(chains: impl Iterator<Item = Events>) -> Self {
         let mut events = Events::default();
         chains.for_each(|chain| events.append(chain));
-        events.fit();
         Self(events)
     }
 

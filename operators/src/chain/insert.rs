@@ -6,7 +6,7 @@ use nowfold_core::time::millis;
 use nowfold_schemas::action::Action;
 
 use super::actor::{ActorState, Found};
-use super::admission::{Admission, Appended};
+use super::admission::{Admission, Appended, Faults};
 use super::cap::Spot;
 use super::config::Dedup;
 use super::drops::Dropped;
@@ -31,21 +31,41 @@ impl Writer {
     /// Inserts an event, or says why not. A version that has expired is kept unseen, lest an earlier one come back.
     pub(super) fn act(&mut self, stripe: &mut Stripe, action: &Action, t: i64, appended: Appended) -> Admission {
         let late = t <= self.floor();
-        let admission = match self.clear_way(stripe, action, t, appended) {
-            Way::Barred(admission) => admission,
-            way => self.insert(stripe, action, t, appended, matches!(way, Way::Replaced)),
+        let hash = self.hash(&action.actor);
+        let mut number = stripe.find(&action.actor, hash);
+        let id = EventId::new(&action.event_id);
+        let way = match number.and_then(|number| stripe.at_mut(number)) {
+            Some(state) => self.clear_way(state, action, id, t, appended),
+            None => Way::Free,
         };
-        if late { Admission::LateDropped } else { admission }
+        let is_replaced = match way {
+            Way::Barred(admission) => return if late { Admission::LateDropped } else { admission },
+            way => matches!(way, Way::Replaced),
+        };
+        let number = *number.get_or_insert_with(|| self.add_actor(stripe, &action.actor, hash));
+        let Some(state) = stripe.at_mut(number) else { return Admission::MissingActor };
+        let faults = self.insert(state, action, id, t, appended);
+        match is_replaced {
+            _ if late => Admission::LateDropped,
+            true => Admission::Replaced { faults },
+            false => Admission::Admitted { faults },
+        }
     }
 
-    fn clear_way(&mut self, stripe: &mut Stripe, action: &Action, t: i64, appended: Appended) -> Way {
-        let Some(state) = stripe.get_mut(&action.actor) else { return Way::Free };
+    fn clear_way(
+        &mut self,
+        state: &mut ActorState,
+        action: &Action,
+        id: EventId<'_>,
+        t: i64,
+        appended: Appended,
+    ) -> Way {
         if let Some(undone) = self.undone(state, action, t, appended) {
             // It passed every test of time, so stream time moves as if it had been undone after its arrival.
             self.advance(t);
             return Way::Barred(undone);
         }
-        let way = self.meet(state, action, t, appended);
+        let way = self.meet(state, action, id, t, appended);
         if !matches!(way, Way::Barred(_)) && self.is_beyond_cap(state, action, t) {
             self.advance(t);
             state.undo_mut().cap.cut(spot(action, t), appended);
@@ -68,8 +88,8 @@ impl Writer {
     }
 
     /// Compares the event with the one of the same id that is here, if there is one.
-    fn meet(&mut self, state: &mut ActorState, action: &Action, t: i64, appended: Appended) -> Way {
-        let Some(found) = state.find(EventId::new(&action.event_id)) else { return Way::Free };
+    fn meet(&mut self, state: &mut ActorState, action: &Action, id: EventId<'_>, t: i64, appended: Appended) -> Way {
+        let Some(found) = state.find(id) else { return Way::Free };
         if found.t <= self.horizon() {
             self.take(state.remove(found, self.floor()));
             return Way::Free;
@@ -101,24 +121,23 @@ impl Writer {
 
     fn insert(
         &mut self,
-        stripe: &mut Stripe,
+        state: &mut ActorState,
         action: &Action,
+        id: EventId<'_>,
         t: i64,
         appended: Appended,
-        replaced: bool,
-    ) -> Admission {
+    ) -> Faults {
         let (verb, faults) = self.pack(action, t);
         self.size.events += 1;
         self.size.bytes += self.event.row().n_bytes();
-        let state = self.actor(stripe, &action.actor);
-        state.insert(self.cells.names(), &verb, EventId::new(&action.event_id), &mut self.event);
+        state.insert(self.cells.names(), &verb, id, &mut self.event);
         if state.undo().is_some_and(|undo| undo.cap.n_ghosts() > 0) {
             state.undo_mut().cap.remove_ghost(&spot(action, t));
         }
         self.enforce_cap(state, appended);
         self.register(state, &action.actor, t);
         self.advance(t);
-        if replaced { Admission::Replaced { faults } } else { Admission::Admitted { faults } }
+        faults
     }
 
     /// Removes an event, remembers that it was here, and returns where it stood.
@@ -147,13 +166,13 @@ impl Writer {
 
     /// Whether the event would be the oldest of more than there may be.
     fn is_beyond_cap(&self, state: &ActorState, action: &Action, t: i64) -> bool {
-        let own = spot(action, t);
+        let own = Order { t, sequence: action.sequence.unwrap_or(0), id: action.event_id.as_bytes() };
         self.config().max_events_per_actor.is_some_and(|max| {
             n_counted(state) >= max.max(1)
                 && [oldest_ghost(state), state.oldest().map(|(order, _)| order)]
                     .into_iter()
                     .flatten()
-                    .all(|other| own.order() < other)
+                    .all(|other| own < other)
         })
     }
 

@@ -123,7 +123,7 @@ impl Many {
 
     /// As an actor with few events, when that is what it is.
     pub(crate) fn shrink(&mut self) -> Option<Few> {
-        let fits = |own: &StoredVerb| own.number != VerbNumber::NONE && own.chain.blocks().len() == 1;
+        let fits = |own: &StoredVerb| own.number != VerbNumber::NONE && own.chain.is_one_block();
         if self.n_events > FEW || !self.chains.iter().all(fits) {
             return None;
         }
@@ -150,7 +150,7 @@ impl Many {
 
     fn scan(&self, id: &str) -> Option<(usize, Place, i64)> {
         for (at, own) in self.chains.iter().enumerate() {
-            for (number, block) in own.chain.blocks().iter().enumerate() {
+            for (number, block) in own.chain.blocks().enumerate() {
                 let found = block.view().events().enumerate().find(|(_, (_, row))| row.id() == id);
                 if let Some((index, (key, _))) = found {
                     return Some((at, Place { block: number, index }, key.t));

@@ -1,70 +1,56 @@
-//! Events in order, in three allocations whatever their number.
+//! Events in order, in one piece of memory whatever their number, and another for the vectors that they share.
 
 use std::sync::Arc;
 
 use super::memory::Heap;
+use super::pack::{self, Reader};
+use super::page::{self, Place, Slot, Steps};
 use super::row::{EventId, Key, NewEvent, Order, Row};
+use super::search;
 
-/// Events in order: their times, and one after another their bytes and the vectors that they share with others.
+/// Events in order.
+///
+/// The page holds their rows from its front on, in the order in which they came, and from its back on a slot for each
+/// of them, in their order: so an event that comes late moves slots, which are small, and no rows.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    heads: Vec<Head>,
-    bytes: Vec<u8>,
+    page: Vec<u8>,
+    n: usize,
+    /// Where the rows end.
+    end: usize,
+    /// Bytes of rows that were removed.
+    dead: usize,
+    /// The vectors of each row together, in no order of the rows.
     vectors: Vec<Arc<[f32]>>,
 }
 
-/// Vectors that one event may share; further ones lie among its bytes.
+/// Vectors that one event may share; further ones lie among its bytes. A row's head says how many it has in four bits.
 pub(crate) const SHARED_PER_EVENT: usize = 15;
-
-/// Bits of [`Head::ends`] for the end among the vectors. What is left allows for 64 GiB in one block, and these for
-/// 2^28 vectors: 17 million events.
-const VECTOR_BITS: u32 = 28;
-
-#[derive(Clone, Copy, Debug)]
-struct Head {
-    t: i64,
-    /// Where the event ends among the bytes and, in the low bits, among the vectors.
-    ends: u64,
-}
-
-impl Head {
-    fn ends(bytes: usize, vectors: usize) -> u64 {
-        (bytes as u64) << VECTOR_BITS | vectors as u64
-    }
-
-    fn bytes(self) -> usize {
-        usize::try_from(self.ends >> VECTOR_BITS).unwrap_or(usize::MAX)
-    }
-
-    fn vectors(self) -> usize {
-        usize::try_from(self.ends & ((1 << VECTOR_BITS) - 1)).unwrap_or(usize::MAX)
-    }
-}
 
 impl Events {
     pub(crate) fn len(&self) -> usize {
-        self.heads.len()
+        self.n
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.heads.is_empty()
+        self.n == 0
     }
 
     /// The time of the event at this index.
     pub(crate) fn time(&self, index: usize) -> Option<i64> {
-        self.heads.get(index).map(|head| head.t)
+        page::slot(&self.page, self.n, index).map(|slot| slot.t)
     }
 
     pub(crate) fn last_time(&self) -> Option<i64> {
-        self.heads.last().map(|head| head.t)
+        self.time(self.n.checked_sub(1)?)
     }
 
     /// The event at this index.
     pub(crate) fn get(&self, index: usize) -> Option<(Key, Row<'_>)> {
-        let head = self.heads.get(index)?;
-        let (bytes, vectors) = self.start(index);
-        let row = Row::new(self.bytes.get(bytes..head.bytes())?, self.vectors.get(vectors..head.vectors())?);
-        Some((Key { t: head.t }, row))
+        let slot = page::slot(&self.page, self.n, index)?;
+        let found = self.find(slot.place)?;
+        let vectors = self.vectors.get(slot.place.vectors..slot.place.vectors + found.n_vectors)?;
+        Some((Key { t: slot.t }, Row::new(found.row, vectors)))
     }
 
     /// The events `from..to`, which are there.
@@ -83,72 +69,70 @@ impl Events {
 
     /// Of the events `from..to`, which are there and in order of time, the first with a time after `t`.
     pub(crate) fn after(&self, t: i64, from: usize, to: usize) -> usize {
-        from + self.heads.get(from..to).unwrap_or(&[]).partition_point(|head| head.t <= t)
+        let slots = page::slots(&self.page, self.n);
+        let newest_first = slots.get(self.n - to..self.n - from).unwrap_or(&[]);
+        to - search::n_before(newest_first, |slot| page::time(slot) > t)
     }
 
     /// Of the same, where an event of this order belongs.
     pub(crate) fn position(&self, order: Order<'_>, from: usize, to: usize) -> usize {
         let mut at = self.after(order.t, from, to);
-        while at > from && self.get(at - 1).is_some_and(|(key, row)| key.t == order.t && row.order(key.t) > order) {
+        while at > from && self.time(at - 1) == Some(order.t) && self.row_order(at - 1) > Some(order) {
             at -= 1;
         }
         at
     }
 
+    fn row_order(&self, index: usize) -> Option<Order<'_>> {
+        self.get(index).map(|(key, row)| row.order(key.t))
+    }
+
     /// Puts an event at this index; takes its vectors.
     pub(crate) fn insert(&mut self, index: usize, event: &mut NewEvent) {
-        self.make_room(event);
-        let (bytes, vectors) = self.start(index);
-        let (n_bytes, n_vectors) = (event.bytes.len(), event.vectors.len());
-        let end = self.bytes.len();
-        self.bytes.extend_from_slice(&event.bytes);
-        if bytes < end {
-            self.bytes.copy_within(bytes..end, bytes + n_bytes);
-            if let Some(own) = self.bytes.get_mut(bytes..bytes + n_bytes) {
-                own.copy_from_slice(&event.bytes);
-            }
-        }
+        let n_vectors = event.vectors.len();
+        event.put_head();
+        let (steps, more) = if self.n < FEW { (Steps::Fine, 0) } else { (Steps::Coarse, self.vectors.len() / 4) };
+        self.reserve(event.head.len() + event.bytes.len(), 1, steps);
+        reserve(&mut self.vectors, n_vectors, more);
+        let place = Place { row: self.end, vectors: self.vectors.len() };
+        self.put(&event.head);
+        self.put(&event.bytes);
+        page::insert(&mut self.page, self.n, index, Slot { t: event.t, place });
+        self.n += 1;
         self.vectors.append(&mut event.vectors);
-        if let Some(moved) = self.vectors.get_mut(vectors..) {
-            moved.rotate_right(n_vectors);
-        }
-        let grown = Head::ends(n_bytes, n_vectors);
-        self.heads.insert(index, Head { t: event.t, ends: Head::ends(bytes, vectors) });
-        self.heads.iter_mut().skip(index).for_each(|head| head.ends += grown);
     }
 
     /// Removes the events `from..to` and gives back the vectors they shared.
     pub(crate) fn remove(&mut self, from: usize, to: usize, gone: &mut Vec<Arc<[f32]>>) {
-        let ((bytes, vectors), (bytes_end, vectors_end)) = (self.start(from), self.start(to));
-        self.bytes.drain(bytes..bytes_end);
-        gone.extend(self.vectors.drain(vectors..vectors_end));
-        self.heads.drain(from..to);
-        let shrunk = Head::ends(bytes_end - bytes, vectors_end - vectors);
-        self.heads.iter_mut().skip(from).for_each(|head| head.ends -= shrunk);
-        self.fit();
+        for index in from..to {
+            let Some(slot) = page::slot(&self.page, self.n, index) else { continue };
+            let Some(found) = self.find(slot.place) else { continue };
+            let (len, n_vectors) = (found.len, found.n_vectors);
+            self.dead += len;
+            if n_vectors > 0 {
+                gone.extend(self.vectors.drain(slot.place.vectors..slot.place.vectors + n_vectors));
+                page::vectors_went(&mut self.page, self.n, slot.place.vectors, n_vectors);
+            }
+        }
+        page::remove(&mut self.page, self.n, from, to);
+        self.n -= to - from;
+        if 2 * self.used() < self.page.capacity() {
+            *self = self.take_range(0, self.n, 0, Steps::Fine);
+        }
     }
 
     /// Moves the events from `index` on into a place of their own.
     pub(crate) fn split_off(&mut self, index: usize) -> Self {
-        let (bytes, vectors) = self.start(index);
-        let before = Head::ends(bytes, vectors);
-        let mut rest = Self {
-            heads: self.heads.split_off(index),
-            bytes: self.bytes.split_off(bytes),
-            vectors: self.vectors.split_off(vectors),
-        };
-        rest.heads.iter_mut().for_each(|head| head.ends -= before);
-        self.fit();
+        let rest = self.take_range(index, self.n, 0, Steps::Coarse);
+        *self = self.take_range(0, index, 0, Steps::Coarse);
         rest
     }
 
     /// Appends events that follow.
     pub(crate) fn append(&mut self, mut next: Self) {
-        let before = Head::ends(self.bytes.len(), self.vectors.len());
-        next.heads.iter_mut().for_each(|head| head.ends += before);
-        self.heads.append(&mut next.heads);
-        self.bytes.append(&mut next.bytes);
-        self.vectors.append(&mut next.vectors);
+        self.reserve(next.end - next.dead, next.n, Steps::Fine);
+        self.vectors.reserve_exact(next.vectors.len());
+        self.extend(&mut next, 0, usize::MAX);
     }
 
     pub(crate) fn into_vectors(self) -> Vec<Arc<[f32]>> {
@@ -157,31 +141,97 @@ impl Events {
 
     /// Memory that they take.
     pub(crate) fn heap(&self) -> Heap {
-        Heap::vec(&self.heads) + Heap::vec(&self.bytes) + Heap::vec(&self.vectors)
+        Heap::piece(self.used(), self.page.capacity()) + Heap::vec(&self.vectors)
     }
 
-    /// Where the event at this index begins.
-    fn start(&self, index: usize) -> (usize, usize) {
-        let before = index.checked_sub(1).and_then(|before| self.heads.get(before));
-        before.map_or((0, 0), |head| (head.bytes(), head.vectors()))
+    /// The row at a place, where there is one.
+    fn find(&self, place: Place) -> Option<Found<'_>> {
+        let bytes = self.page.get(place.row..self.end)?;
+        let mut reader = Reader::new(bytes);
+        let head = reader.u64();
+        let n_bytes = usize::try_from(head >> 4).ok()?;
+        let n_vectors = usize::try_from(head & 0xF).ok()?;
+        let row = reader.rest().get(..n_bytes)?;
+        Some(Found { row, len: bytes.len() - reader.rest().len() + n_bytes, n_vectors })
     }
 
-    /// Few events take exactly the memory they need: most actors never have more. Many get some room to grow.
-    fn make_room(&mut self, event: &NewEvent) {
-        let spare = |len: usize| if self.heads.len() < 8 { 0 } else { len / 4 };
-        let (heads, bytes, vectors) = (spare(self.heads.len()), spare(self.bytes.len()), spare(self.vectors.len()));
-        reserve(&mut self.heads, 1, heads);
-        reserve(&mut self.bytes, event.bytes.len(), bytes);
-        reserve(&mut self.vectors, event.vectors.len(), vectors);
+    /// Bytes that are in use.
+    fn used(&self) -> usize {
+        self.end - self.dead + self.n * page::SLOT
     }
 
-    /// Gives back memory when more than half of it is unused.
-    pub(crate) fn fit(&mut self) {
-        if self.bytes.capacity() > 2 * self.bytes.len() {
-            self.heads.shrink_to_fit();
-            self.bytes.shrink_to_fit();
-            self.vectors.shrink_to_fit();
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some(free) = self.page.get_mut(self.end..self.end + bytes.len()) {
+            free.copy_from_slice(bytes);
+            self.end += bytes.len();
         }
+    }
+
+    /// Makes room for some more bytes of rows and some more slots. Few events take hardly more memory than they need:
+    /// most actors never have more.
+    fn reserve(&mut self, bytes: usize, slots: usize, steps: Steps) {
+        let wanted = self.end + bytes + (self.n + slots) * page::SLOT;
+        if wanted > self.page.len() {
+            if self.dead > 0 {
+                *self = self.take_range(0, self.n, bytes + slots * page::SLOT, steps);
+            } else {
+                page::grow(&mut self.page, self.n, self.end, steps.size(wanted));
+            }
+        }
+    }
+
+    /// Takes the events `from..to` out into a page with room for `more` bytes; their slots stay, without vectors.
+    fn take_range(&mut self, from: usize, to: usize, more: usize, steps: Steps) -> Self {
+        let mut taken = Self::default();
+        let (mut bytes, mut n_vectors) = (0, 0);
+        for index in from..to {
+            let slot = page::slot(&self.page, self.n, index);
+            if let Some(found) = slot.and_then(|slot| self.find(slot.place)) {
+                bytes += found.len;
+                n_vectors += found.n_vectors;
+            }
+        }
+        taken.reserve(bytes + more, to - from, steps);
+        taken.vectors.reserve_exact(n_vectors + if steps == Steps::Coarse { n_vectors / 4 } else { 0 });
+        taken.extend(self, from, to);
+        taken
+    }
+
+    /// Appends events of another, and takes their vectors.
+    fn extend(&mut self, from: &mut Self, first: usize, end: usize) {
+        let nothing: Arc<[f32]> = Arc::default();
+        for index in first..end.min(from.n) {
+            let Some(slot) = page::slot(&from.page, from.n, index) else { continue };
+            let Some(found) = from.find(slot.place) else { continue };
+            let n_vectors = found.n_vectors;
+            let place = Place { row: self.end, vectors: self.vectors.len() };
+            let whole = slot.place.row..slot.place.row + found.len;
+            self.put(from.page.get(whole).unwrap_or(&[]));
+            page::insert(&mut self.page, self.n, self.n, Slot { t: slot.t, place });
+            self.n += 1;
+            let vectors = from.vectors.get_mut(slot.place.vectors..slot.place.vectors + n_vectors);
+            let vectors = vectors.into_iter().flatten();
+            self.vectors.extend(vectors.map(|vector| std::mem::replace(vector, nothing.clone())));
+        }
+    }
+}
+
+/// A row as it lies in the page.
+struct Found<'a> {
+    row: &'a [u8],
+    /// Its bytes with its head.
+    len: usize,
+    n_vectors: usize,
+}
+
+/// From this many events on there is room to grow.
+const FEW: usize = 8;
+
+impl NewEvent {
+    /// Writes what stands before the row in a page.
+    fn put_head(&mut self) {
+        self.head.clear();
+        pack::put_u64(&mut self.head, (self.bytes.len() as u64) << 4 | self.vectors.len() as u64);
     }
 }
 

@@ -6,6 +6,7 @@
 use std::ops::{Deref, DerefMut, Range};
 
 use super::cell::Cell;
+use super::grain::Grain;
 use super::memory::Heap;
 use super::names::Column;
 use super::row::{Key, Row};
@@ -148,7 +149,7 @@ impl ColumnSum {
 }
 
 /// The sums of all columns over a block or a super-block, near together in memory.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Partial {
     columns: Vec<Part>,
     /// The sums of vectors, one after another.
@@ -156,18 +157,29 @@ pub(crate) struct Partial {
 }
 
 /// The sums of one column, with the place of the sum of its vectors.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 struct Part {
     column: Column,
     totals: Totals,
     vector: Range<usize>,
+    /// The terms of a block's sum of floats, and those of all elements of its sum of vectors.
+    floats: Grain,
+    elements: Grain,
 }
 
 /// The sums of one column, to be read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct SumRef<'a> {
     totals: &'a Totals,
     vector: &'a [f64],
+}
+
+impl PartialEq for Partial {
+    /// Whether both have the same sums, of the same columns in any order.
+    fn eq(&self, other: &Self) -> bool {
+        self.columns.len() == other.columns.len()
+            && self.columns.iter().all(|part| self.column(part.column) == other.column(part.column))
+    }
 }
 
 impl SumRef<'_> {
@@ -190,26 +202,43 @@ impl Partial {
     pub(crate) fn merge(&mut self, other: &Self) {
         for part in &other.columns {
             let vector = other.vectors.get(part.vector.clone()).unwrap_or(&[]);
-            let (totals, sums) = self.part(part.column, vector.len());
-            totals.merge(&part.totals);
+            let (own, sums) = self.part(part.column, vector.len());
+            own.totals.merge(&part.totals);
             sums.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x);
         }
     }
 
     /// Adds an event that comes after all others in order.
     pub(crate) fn add(&mut self, t: i64, row: Row<'_>) {
+        self.take_in(t, row);
+    }
+
+    /// Adds an event; whether the sums are those of the events in their order, wherever it stands among them: they are
+    /// when every sum is exact in any order. Otherwise it must be the last.
+    pub(crate) fn take_in(&mut self, t: i64, row: Row<'_>) -> bool {
+        let mut is_exact = true;
         for (column, cell) in row.cells() {
             let dim = match cell {
                 Cell::Int(_) | Cell::Float(_) => 0,
                 Cell::Vector(vector) => vector.len(),
                 Cell::Bool(_) | Cell::Text(_) | Cell::List(_) => continue,
             };
-            let (totals, sums) = self.part(column, dim);
-            totals.add(t, cell);
-            if let Cell::Vector(vector) = cell {
-                vector.add_to(sums);
+            let (part, sums) = self.part(column, dim);
+            part.totals.add(t, cell);
+            match cell {
+                Cell::Float(value) => {
+                    part.floats.add(value);
+                    is_exact &= part.floats.is_exact(part.totals.n_floats);
+                }
+                Cell::Vector(vector) => {
+                    vector.add_to(sums);
+                    part.elements.add_vector(vector);
+                    is_exact &= part.elements.is_exact(part.totals.vectors.n);
+                }
+                _ => {}
             }
         }
+        is_exact
     }
 
     /// The sums of one column; `None` when no event has a number or vector there.
@@ -224,9 +253,9 @@ impl Partial {
     }
 
     /// The sums of one column; where `dim` is not 0, with room for vectors of so many elements.
-    fn part(&mut self, column: Column, dim: usize) -> (&mut Totals, &mut [f64]) {
+    fn part(&mut self, column: Column, dim: usize) -> (&mut Part, &mut [f64]) {
         let at = self.columns.iter().position(|part| part.column == column).unwrap_or_else(|| {
-            self.columns.push(Part { column, totals: Totals::default(), vector: 0..0 });
+            self.columns.push(Part::new(column));
             self.columns.len() - 1
         });
         #[expect(clippy::indexing_slicing, reason = "found or pushed just above")]
@@ -235,6 +264,14 @@ impl Partial {
             part.vector = self.vectors.len()..self.vectors.len() + dim;
             self.vectors.resize(part.vector.end, 0.0);
         }
-        (&mut part.totals, self.vectors.get_mut(part.vector.clone()).unwrap_or(&mut []))
+        let sums = self.vectors.get_mut(part.vector.clone()).unwrap_or(&mut []);
+        (part, sums)
+    }
+}
+
+impl Part {
+    fn new(column: Column) -> Self {
+        let (totals, floats, elements) = Default::default();
+        Self { column, totals, vector: 0..0, floats, elements }
     }
 }

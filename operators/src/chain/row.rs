@@ -52,6 +52,8 @@ pub(crate) struct NewEvent {
     pub(crate) t: i64,
     pub(crate) bytes: Vec<u8>,
     pub(crate) vectors: Vec<Arc<[f32]>>,
+    /// What stands before the bytes where they are kept.
+    pub(super) head: Vec<u8>,
 }
 
 impl NewEvent {

@@ -191,10 +191,11 @@ impl EventChains {
 
     /// Calls `read` with one actor as it is now.
     pub(crate) fn read<R>(&self, actor: &str, read: impl FnOnce(View<'_>) -> R) -> R {
-        let stripe = self.stripe(actor).read();
+        let hash = self.hasher.hash_one(actor);
+        let stripe = self.stripe_of(hash).read();
         let mark = self.mark.read();
         let names = self.names.load();
-        let state = stripe.get(actor);
+        let state = stripe.get(actor, hash);
         let chains = state.map_or_else(Vec::new, |state| state.view(&names));
         let floor = self.floor_of(mark);
         let cut = state.and_then(|state| state.undo()?.cap.newest_cut());
@@ -203,9 +204,10 @@ impl EventChains {
 
     /// Whether an erasure of the actor's events up to `t` has been applied, or all of them have expired.
     pub fn is_erased(&self, actor: &str, t: Timestamp) -> bool {
-        let stripe = self.stripe(actor).read();
+        let hash = self.hasher.hash_one(actor);
+        let stripe = self.stripe_of(hash).read();
         let erased = |undo: &super::undo::Undo| undo.has_erased(t.as_millis());
-        t <= self.floor() || stripe.get(actor).and_then(|state| state.undo()).is_some_and(erased)
+        t <= self.floor() || stripe.get(actor, hash).and_then(|state| state.undo()).is_some_and(erased)
     }
 
     /// What was not kept of an actor lately, the latest first; all that the limit of its events took comes last, as one.

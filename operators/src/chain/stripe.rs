@@ -24,23 +24,35 @@ impl Stripe {
         Self { index: HashTable::new(), actors: Roster::default(), hasher }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&ActorState> {
-        let number = self.index.find(self.hash(name), |number| self.is(*number, name))?;
-        self.actors.get(place(*number)).map(|actor| &actor.state)
+    /// The number of the actor of this name, whose hash is that by which stripes are chosen. It holds until an actor is
+    /// removed.
+    pub(crate) fn find(&self, name: &str, hash: u64) -> Option<u32> {
+        self.index.find(spread(hash), |number| is(&self.actors, *number, name)).copied()
+    }
+
+    pub(crate) fn get(&self, name: &str, hash: u64) -> Option<&ActorState> {
+        let number = self.find(name, hash)?;
+        self.actors.get(place(number)).map(|actor| &actor.state)
+    }
+
+    /// The actor with this number.
+    pub(crate) fn at_mut(&mut self, number: u32) -> Option<&mut ActorState> {
+        self.actors.get_mut(place(number)).map(|actor| &mut actor.state)
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut ActorState> {
-        let number = *self.index.find(self.hash(name), |number| self.is(*number, name))?;
-        self.actors.get_mut(place(number)).map(|actor| &mut actor.state)
+        let number = self.find(name, self.hasher.hash_one(name))?;
+        self.at_mut(number)
     }
 
     /// The actor of this name, and whether it is new.
     pub(crate) fn get_or_insert(&mut self, name: &str) -> (&mut ActorState, bool) {
-        let found = self.index.find(self.hash(name), |number| self.is(*number, name)).copied();
-        let number = found.unwrap_or_else(|| self.add(name));
+        let hash = self.hasher.hash_one(name);
+        let found = self.find(name, hash);
+        let number = found.unwrap_or_else(|| self.add(name, hash));
         #[expect(clippy::expect_used, reason = "the index leads to actors that are there")]
-        let actor = self.actors.get_mut(place(number)).expect("an actor that is in the index");
-        (&mut actor.state, found.is_none())
+        let state = self.at_mut(number).expect("an actor that is in the index");
+        (state, found.is_none())
     }
 
     /// An actor whose name has this hash and that is registered in this bucket of the wheel.
@@ -84,18 +96,14 @@ impl Stripe {
         (table + self.actors.heap()).count(&mut memory.index, &mut memory.overhead);
     }
 
-    fn add(&mut self, name: &str) -> u32 {
+    /// Adds an actor that is not there; returns its number.
+    pub(crate) fn add(&mut self, name: &str, hash: u64) -> u32 {
         let n = self.actors.len();
         let number = u32::try_from(n).unwrap_or(u32::MAX);
         self.actors.push(Actor { name: CompactString::from(name), state: ActorState::default() });
-        let hash = self.hash(name);
         let Self { index, actors, hasher } = self;
-        index.insert_unique(hash, number, |number| hash_at(actors, hasher, *number));
+        index.insert_unique(spread(hash), number, |number| hash_at(actors, hasher, *number));
         number
-    }
-
-    fn is(&self, number: u32, name: &str) -> bool {
-        is(&self.actors, number, name)
     }
 
     fn hash(&self, name: &str) -> u64 {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::block::{Block, StoredBlock};
 use super::row::{Key, Row};
-use super::supers::{Folds, Supers};
+use super::supers::Supers;
 
 /// The events of one verb.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct Chain<'a>(Blocks<'a>);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Blocks<'a> {
     One(Block<'a>),
-    Many(&'a [StoredBlock], &'a Supers),
+    Many(&'a Supers),
 }
 
 impl<'a> Chain<'a> {
@@ -44,22 +44,15 @@ impl<'a> Chain<'a> {
     pub(crate) fn supers(self) -> Option<&'a Supers> {
         match self.0 {
             Blocks::One(_) => None,
-            Blocks::Many(_, supers) => Some(supers),
+            Blocks::Many(supers) => Some(supers),
         }
-    }
-
-    /// The sums over a super-block, which is made of these blocks.
-    pub(crate) fn folds(self, number: usize, blocks: Range<usize>) -> Option<&'a Folds> {
-        let Blocks::Many(all, supers) = self.0 else { return None };
-        let is_newest = number + 1 == supers.as_slice().len();
-        Some(supers.as_slice().get(number)?.folds(all.get(blocks)?, is_newest))
     }
 
     /// The place of the first event with a time after `t`.
     pub(crate) fn after(self, t: i64) -> Place {
         let block = match self.0 {
             Blocks::One(block) => usize::from(block.last_time() <= t),
-            Blocks::Many(all, _) => all.partition_point(|block| block.last_time() <= t),
+            Blocks::Many(supers) => supers.after(t),
         };
         Place { block, index: self.0.get(block).map_or(0, |block| block.after(t)) }
     }
@@ -92,20 +85,23 @@ impl<'a> Blocks<'a> {
     pub(crate) fn len(self) -> usize {
         match self {
             Self::One(_) => 1,
-            Self::Many(all, _) => all.len(),
+            Self::Many(supers) => supers.n_blocks(),
         }
     }
 
     pub(crate) fn get(self, number: usize) -> Option<Block<'a>> {
         match self {
             Self::One(block) => (number == 0).then_some(block),
-            Self::Many(all, _) => all.get(number).map(StoredBlock::view),
+            Self::Many(supers) => supers.get(number).map(StoredBlock::view),
         }
     }
 
     /// Some blocks with their numbers; those of them that are there.
     pub(crate) fn numbered(self, numbers: Range<usize>) -> impl DoubleEndedIterator<Item = (usize, Block<'a>)> {
-        let end = numbers.end.min(self.len());
-        (numbers.start..end).filter_map(move |number| Some((number, self.get(number)?)))
+        let (one, many) = match self {
+            Self::One(block) => (numbers.contains(&0).then_some((0, block)), None),
+            Self::Many(supers) => (None, Some(supers.range(numbers))),
+        };
+        one.into_iter().chain(many.into_iter().flatten().map(|(number, block)| (number, block.view())))
     }
 }

@@ -178,10 +178,24 @@ impl Writer {
     pub(super) fn actor<'a>(&mut self, stripe: &'a mut Stripe, actor: &str) -> &'a mut ActorState {
         let (state, is_new) = stripe.get_or_insert(actor);
         if is_new {
-            self.size.actors += 1;
-            self.size.bytes += ACTOR_BYTES;
+            self.count_actor();
         }
         state
+    }
+
+    /// Adds an actor whose name has this hash and is not there; returns its number.
+    pub(super) fn add_actor(&mut self, stripe: &mut Stripe, actor: &str, hash: u64) -> u32 {
+        self.count_actor();
+        stripe.add(actor, hash)
+    }
+
+    pub(super) fn hash(&self, actor: &str) -> u64 {
+        self.hasher.hash_one(actor)
+    }
+
+    fn count_actor(&mut self) {
+        self.size.actors += 1;
+        self.size.bytes += ACTOR_BYTES;
     }
 
     /// Sees to it that the actor comes up when something of time `t` expires.
@@ -189,7 +203,7 @@ impl Writer {
         let bucket = self.wheel.bucket(t);
         if bucket < state.bucket {
             state.bucket = bucket;
-            self.wheel.register(bucket, self.hasher.hash_one(actor));
+            self.wheel.register(bucket, self.hash(actor));
         }
     }
 

@@ -140,7 +140,9 @@ impl Plan {
             self.places.push(Answered::BySums);
             self.features.push(planned);
         } else {
-            self.rows.add(feature, self.late.as_ref())?;
+            if !self.rows.add_summed(feature, self.late.as_ref())? {
+                self.rows.add(feature, self.late.as_ref())?;
+            }
             self.places.push(Answered::ByRows);
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::late::LateCells;
 use super::plan::PlannedSum;
-use crate::chain::{Block, Chain, Column, ColumnSum, Folds, Key, Place, Row, Span, SumRef};
+use crate::chain::{Block, Chain, Column, ColumnSum, Key, Place, Row, Span, SumRef, Super};
 
 /// A chain with the places where the windows begin and where they all end.
 #[derive(Debug)]
@@ -82,14 +82,16 @@ impl<'a> Scan<'a> {
                 return;
             }
             let blocks = self.super_blocks(number, n_blocks);
-            let Some(folds) = self.folds(number, &blocks) else {
+            let Some(own) = self.super_block(number, &blocks) else {
                 self.sum_super(column, blocks, &mut begins, &mut passed, sums);
                 continue;
             };
             while let Some(edge) = begins.next_if(|edge| edge.lower.block >= blocks.start) {
-                sums.push(passed.plus(self.sum_newest(column, &blocks, folds, edge.lower)));
+                sums.push(passed.plus(self.sum_newest(column, &blocks, own, edge.lower)));
             }
-            if let Some(whole) = folds.whole.column(column) {
+            if begins.peek().is_some()
+                && let Some(whole) = own.whole().column(column)
+            {
                 passed.merge_part(whole);
             }
         }
@@ -112,11 +114,13 @@ impl<'a> Scan<'a> {
     }
 
     /// The sum over the events of a super-block from a place on.
-    fn sum_newest(&self, column: Column, blocks: &Range<usize>, folds: &Folds, from: Place) -> ColumnSum {
+    fn sum_newest(&self, column: Column, blocks: &Range<usize>, own: &Super, from: Place) -> ColumnSum {
         if from == (Place { block: blocks.start, index: 0 }) {
-            return folds.whole.column(column).map_or_else(ColumnSum::default, SumRef::to_sum);
+            return own.whole().column(column).map_or_else(ColumnSum::default, SumRef::to_sum);
         }
-        let (newest, n) = folds.newest(blocks.end.saturating_sub(from.block + 1));
+        // The chain's newest super-block changes so often that sums over parts of it would seldom serve twice.
+        let is_newest = blocks.end == self.chain.blocks().len();
+        let (newest, n) = own.newest(if is_newest { 0 } else { blocks.end.saturating_sub(from.block + 1) });
         let mut within = newest.and_then(|sum| sum.column(column)).map_or_else(ColumnSum::default, SumRef::to_sum);
         for (_, block) in self.chain.blocks().numbered(from.block + 1..blocks.end - n).rev() {
             if let Some(whole) = block.partial().and_then(|partial| partial.column(column)) {
@@ -172,12 +176,12 @@ impl<'a> Scan<'a> {
     fn super_blocks(&self, number: usize, n_blocks: usize) -> Range<usize> {
         let Some(supers) = self.chain.supers() else { return 0..n_blocks };
         let first = supers.as_slice().get(number).map_or(0, |own| own.first);
-        first..supers.end(number, n_blocks).min(self.upper.block + 1)
+        first..supers.end(number).min(self.upper.block + 1)
     }
 
-    /// The sums over a super-block that lies before the upper end.
-    fn folds(&self, number: usize, blocks: &Range<usize>) -> Option<&'a Folds> {
-        if blocks.end > self.upper.block { None } else { self.chain.folds(number, blocks.clone()) }
+    /// A super-block that lies before the upper end.
+    fn super_block(&self, number: usize, blocks: &Range<usize>) -> Option<&'a Super> {
+        if blocks.end > self.upper.block { None } else { self.chain.supers()?.as_slice().get(number) }
     }
 }
 

@@ -55,7 +55,7 @@ impl Sums {
             let Some(sum) = sums.get(window.slot) else { continue };
             match weight {
                 Some((_, weight)) => total.add_weighted(sum, *weight),
-                None => total.sum.merge(sum),
+                None => total.add(sum),
             }
         }
     }
@@ -78,6 +78,10 @@ impl Sums {
 impl Total {
     pub(crate) fn of(sum: ColumnSum) -> Self {
         Self { sum, ..Self::default() }
+    }
+
+    pub(crate) fn add(&mut self, sum: &ColumnSum) {
+        self.sum.merge(sum);
     }
 
     pub(crate) fn add_weighted(&mut self, sum: &ColumnSum, weight: f64) {

@@ -59,14 +59,15 @@ impl RowsPlan {
 impl Group {
     fn explain(&self, question: Question<'_>, limit: usize) -> Vec<WindowEvents> {
         let test = self.filter.as_ref().map(|filter| filter.bind(question.actor, question.view.names));
-        let (lanes, extents) = self.read(question, test.as_ref());
         let Some(feature) = self.features.first() else { return Vec::new() };
-        let values = feature.values(question, &lanes);
+        // Where all actions count, only the newest are looked at, so no more of a verb are read.
+        let most = if feature.chosen().is_none() { limit.saturating_mul(LOOKED_AT) } else { usize::MAX };
         let windows = feature.windows.iter();
-        let windows =
-            windows.filter_map(|planned| Some((planned, extents.get(planned.at)?, self.windows.get(planned.at)?)));
-        let windows = windows.map(|(planned, extent, window)| {
-            let input = feature.input(question, parts(&lanes, extent), &values);
+        let windows = windows.filter_map(|planned| Some((planned, self.windows.get(planned.at)?)));
+        let windows = windows.map(|(planned, window)| {
+            let (lanes, extent) = self.read_newest(question, test.as_ref(), window, most);
+            let values = feature.values(question, &lanes);
+            let input = feature.input(question, parts(&lanes, &extent), &values);
             let mut found = self.others(question, window, test.as_ref(), limit);
             let used = feature.used(&input, planned, limit);
             found.extend(feature.unused(&input, planned, &used, limit));

@@ -40,6 +40,8 @@ struct At<'a> {
 #[derive(Debug)]
 pub(crate) struct Lanes<'a, 't> {
     pub(crate) lanes: Vec<Lane<'a>>,
+    /// How many actions of each are read for a window in time.
+    pub(crate) most: usize,
     test: Option<&'t Test<'t>>,
 }
 
@@ -105,13 +107,14 @@ impl<'a> At<'a> {
 
 impl<'a, 't> Lanes<'a, 't> {
     pub(crate) fn new(lanes: Vec<Lane<'a>>, test: Option<&'t Test<'t>>) -> Self {
-        Self { lanes, test }
+        Self { lanes, most: usize::MAX, test }
     }
 
-    /// Reads every action after `lower`.
+    /// Reads every action after `lower`, or the newest of them.
     pub(crate) fn read_after(&mut self, lower: i64) {
         for lane in &mut self.lanes {
-            while lane.hits.last().is_none_or(|hit| hit.t > lower) && lane.pull(self.test) {}
+            let is_after = |hit: &Hit<'_>| hit.t > lower;
+            while lane.hits.len() < self.most && lane.hits.last().is_none_or(is_after) && lane.pull(self.test) {}
         }
     }
 

@@ -1,7 +1,8 @@
 //! Features that look at single actions: windows of every kind, filters, and aggregates without partial sums.
 //!
 //! Actions are read once for all features with the same verbs and filter, newest first and only as far as their windows
-//! reach. Each window is then a range of them in each verb.
+//! reach. Each window is then a range of them in each verb. Features that turn out to need no single action (`summed`) are
+//! here for their windows, which neither begin nor end where plain ones do.
 
 mod by;
 mod decay;
@@ -21,6 +22,7 @@ mod pool;
 mod quantile;
 mod sessions;
 mod spread;
+mod summed;
 mod totals;
 
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use super::filter::Test;
 use super::late::LateJoin;
 use super::path::Resolved;
 use super::result::{FeatureResult, WindowResult};
+use super::window::Window;
 use crate::chain::{Span, View};
 
 use self::extent::Extent;
@@ -62,6 +65,11 @@ impl RowsPlan {
         for group in &self.groups {
             complete &= group.evaluate(question, &mut numbered);
         }
+        for feature in &self.summed {
+            let (number, result, sufficed) = feature.evaluate(question);
+            numbered.push((number, result));
+            complete &= sufficed;
+        }
         numbered.sort_unstable_by_key(|(number, _)| *number);
         (numbered.into_iter().map(|(_, result)| result).collect(), complete)
     }
@@ -79,13 +87,32 @@ impl Group {
 
     /// Reads what the windows need, and places them.
     fn read<'a, 't>(&self, question: Question<'a>, test: Option<&'t Test<'t>>) -> (Lanes<'a, 't>, Vec<Extent>) {
-        let Question { view, as_of, floor, reach, .. } = question;
-        let chains = view.chains.iter().filter(|verb| self.matches(verb.verb));
+        let Question { as_of, reach, .. } = question;
         let upper = self.windows.iter().map(|window| window.bounds(as_of).upper).max().unwrap_or(as_of);
-        let lanes = chains.map(|verb| Lane::new(verb.verb, verb.chain, upper, floor));
-        let mut lanes = Lanes::new(lanes.collect(), test);
+        let mut lanes = self.lanes(question, test, upper);
         let extents = self.windows.iter().map(|window| Extent::of(window, &mut lanes, as_of, reach)).collect();
         (lanes, extents)
+    }
+
+    /// Reads what one window needs; of a window in time no more than the `most` newest actions of each verb.
+    fn read_newest<'a, 't>(
+        &self,
+        question: Question<'a>,
+        test: Option<&'t Test<'t>>,
+        window: &Window,
+        most: usize,
+    ) -> (Lanes<'a, 't>, Extent) {
+        let mut lanes = self.lanes(question, test, window.bounds(question.as_of).upper);
+        lanes.most = most;
+        let extent = Extent::of(window, &mut lanes, question.as_of, question.reach);
+        (lanes, extent)
+    }
+
+    /// The actions up to `upper`, none of which has been read.
+    fn lanes<'a, 't>(&self, question: Question<'a>, test: Option<&'t Test<'t>>, upper: i64) -> Lanes<'a, 't> {
+        let chains = question.view.chains.iter().filter(|verb| self.matches(verb.verb));
+        let lanes = chains.map(|verb| Lane::new(verb.verb, verb.chain, upper, question.floor));
+        Lanes::new(lanes.collect(), test)
     }
 }
 

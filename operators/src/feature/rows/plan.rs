@@ -13,12 +13,15 @@ use super::super::path::{Path, Select};
 use super::super::plan::{parse_select, verbs};
 use super::super::value::FeatureValue;
 use super::super::window::Window;
+use super::summed::Summed;
 use crate::chain::Side;
 
 /// Features in groups of equal verbs and filter.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RowsPlan {
     pub(crate) groups: Vec<Group>,
+    /// Those that need no single action after all.
+    pub(super) summed: Vec<Summed>,
     n_features: usize,
 }
 
@@ -82,6 +85,22 @@ impl RowsPlan {
         Ok(())
     }
 
+    /// A feature to be added, with its windows.
+    pub(super) fn next(
+        &self,
+        feature: &Feature,
+        late: Option<&LateJoin>,
+    ) -> Result<(PlannedRows, Vec<Window>), QueryError> {
+        let (mut planned, windows) = (planned(feature, late, self.n_features)?, ordered(feature));
+        planned.windows = windows.iter().enumerate().map(|(at, window)| PlannedWindow::new(at, window)).collect();
+        Ok((planned, windows))
+    }
+
+    /// Another feature has a number.
+    pub(super) fn count_feature(&mut self) {
+        self.n_features += 1;
+    }
+
     fn group(&mut self, verbs: Option<Vec<Arc<str>>>, filter: Option<Filter>) -> &mut Group {
         let found = self.groups.iter().position(|group| group.verbs == verbs && group.filter == filter);
         let at = found.unwrap_or_else(|| {
@@ -108,7 +127,13 @@ impl Group {
             self.windows.push(*window);
             self.windows.len() - 1
         });
-        PlannedWindow { at, label: Arc::from(window.to_string()), length_ms: window.length_ms() }
+        PlannedWindow::new(at, window)
+    }
+}
+
+impl PlannedWindow {
+    fn new(at: usize, window: &Window) -> Self {
+        Self { at, label: Arc::from(window.to_string()), length_ms: window.length_ms() }
     }
 }
 
