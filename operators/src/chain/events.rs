@@ -125,10 +125,7 @@ impl StoredChain {
 }
 
 impl Kind {
-    /// Two blocks, with their partials: readers use them from now on.
     fn two(first: StoredBlock, second: StoredBlock) -> Self {
-        first.partial();
-        second.partial();
         Self::Many(Box::new(Supers::of([first, second])))
     }
 

@@ -27,6 +27,9 @@ pub(crate) struct Super {
 /// Blocks from one sum over the newest blocks to the next.
 const STEP: usize = 4;
 
+/// With so many blocks a super-block has their sums before anybody asks; most actors never have so many.
+const LARGE: usize = 4;
+
 impl Super {
     pub(super) fn new(first: usize, blocks: Vec<StoredBlock>) -> Self {
         let (sums, newest) = (OnceLock::new(), OnceLock::new());
@@ -104,12 +107,13 @@ impl Super {
 
     /// Inserts an event into one of its blocks; whether that was split, since the event is a cut.
     pub(super) fn insert(&mut self, at: usize, is_cut: bool, event: &mut NewEvent) -> bool {
+        let is_large = self.blocks.len() >= LARGE;
         let (Some(block), Some(last_time)) = (self.blocks.get_mut(at), self.last_times.get(at)) else { return false };
         let index = block.insert(*last_time, event);
         self.n_events += 1;
         let rest = (is_cut && index + 1 < block.len()).then(|| block.split_off(index + 1));
         let last_time = block.last_time();
-        if rest.is_some() {
+        if rest.is_some() && is_large {
             // Whoever comes next reads the halves; their events are in the cache now.
             block.partial();
         }
@@ -118,7 +122,9 @@ impl Super {
         }
         let is_split = rest.is_some();
         if let Some(rest) = rest {
-            rest.partial();
+            if is_large {
+                rest.partial();
+            }
             self.last_times.insert(at + 1, rest.last_time());
             self.blocks.insert(at + 1, rest);
         }
