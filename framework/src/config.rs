@@ -400,6 +400,8 @@ pub(crate) fn local_state(config: &Config, app: &str) -> Result<Option<Arc<dyn L
         return Err(Error::Config { cause });
     }
     let state = nowfold_disk::StateDir::open(dir, app, config.state_durability).map_err(RuntimeError::from)?;
+    #[cfg(feature = "fjall")]
+    let state = state.engine(Arc::new(nowfold_fjall::FjallEngine::new()));
     Ok(Some(Arc::new(state)))
 }
 

@@ -31,6 +31,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `fjall` | yes | generic stores in the state directory |
 //! | `kafka` | yes | Apache Kafka and the Schema Registry client; needs a C compiler and make |
 //! | `serve` | yes | the HTTP query server |
 
@@ -52,6 +53,8 @@ pub use streams::Streams;
 pub use nowfold_core as core;
 pub use nowfold_disk as disk;
 pub use nowfold_embedded as embedded;
+#[cfg(feature = "fjall")]
+pub use nowfold_fjall as fjall;
 #[cfg(feature = "kafka")]
 pub use nowfold_kafka as kafka;
 pub use nowfold_operators as operators;

@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("nowfold-runtime", &["nowfold-core"]),
     ("nowfold-disk", &["nowfold-core", "nowfold-runtime"]),
     ("nowfold-embedded", &["nowfold-core", "nowfold-runtime"]),
+    ("nowfold-fjall", &["nowfold-core", "nowfold-runtime"]),
     ("nowfold-kafka", &["nowfold-core", "nowfold-runtime"]),
     ("nowfold-serve", &["nowfold-core", "nowfold-operators", "nowfold-runtime"]),
 ];
@@ -25,6 +26,7 @@ const GUARDED: &[(&str, &[&str])] = &[
     // The benches hold the client's raw loop against ours.
     ("rdkafka", &["nowfold-kafka", "nowfold-benches"]),
     ("axum", &["nowfold-serve"]),
+    ("fjall", &["nowfold-fjall"]),
     ("tower-http", &["nowfold-serve"]),
     ("schema_registry_converter", &["nowfold-schemas"]),
     ("parquet", &["nowfold-cli"]),

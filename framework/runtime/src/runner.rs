@@ -418,9 +418,14 @@ fn worse(a: Lag, b: Lag) -> Lag {
 /// How many records that rebuild stores on disk may wait to be written there.
 const UNWRITTEN: usize = 50_000;
 
-/// The next offset of every source.
+/// The next offset of every source: what is committed of those with effects, and how far the others were read.
 fn positions(task: &Task) -> Vec<(TopicPartition, Offset)> {
-    task.sources().into_iter().filter_map(|source| Some((source.partition, source.next_offset?))).collect()
+    let committed = task.positions();
+    let of = |source: SourceStatus| {
+        let found = committed.iter().find(|(partition, _)| *partition == source.partition).map(|(_, next)| *next);
+        Some((source.partition, found.or(source.next_offset)?))
+    };
+    task.sources().into_iter().filter_map(of).collect()
 }
 
 fn open_local(around: &Surroundings, part: &SubTopology, id: TaskId) -> Result<Option<LocalStores>, RuntimeError> {
