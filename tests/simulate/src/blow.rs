@@ -11,6 +11,8 @@ pub(crate) enum Blow {
     Dies,
     /// It stands still until others have taken its work, and goes on.
     Zombie,
+    /// The same, and it stands still within its next commit.
+    ZombieAtCommit,
     /// It stands still for a while.
     StandsStill,
     /// It cannot reach the broker for a while.
@@ -39,6 +41,7 @@ impl Blow {
             Self::DiesSoon,
             Self::Dies,
             Self::Zombie,
+            Self::ZombieAtCommit,
             Self::StandsStill,
             Self::CutOff,
             Self::BadNetwork,
@@ -49,7 +52,7 @@ impl Blow {
             Self::Starts,
             Self::Nothing,
         ];
-        let blow = usize::try_from(sim.below(13)).ok().and_then(|n| all.get(n)).copied().unwrap_or(Self::Nothing);
+        let blow = usize::try_from(sim.below(14)).ok().and_then(|n| all.get(n)).copied().unwrap_or(Self::Nothing);
         if blow.shuts_out() && !may_shut_out { Self::BadNetwork } else { blow }
     }
 
@@ -57,7 +60,13 @@ impl Blow {
     fn shuts_out(self) -> bool {
         matches!(
             self,
-            Self::Zombie | Self::StandsStill | Self::CutOff | Self::Expelled | Self::AllExpelled | Self::BrokerAway
+            Self::Zombie
+                | Self::ZombieAtCommit
+                | Self::StandsStill
+                | Self::CutOff
+                | Self::Expelled
+                | Self::AllExpelled
+                | Self::BrokerAway
         )
     }
 }

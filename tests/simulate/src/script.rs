@@ -42,6 +42,8 @@ struct Run<'a> {
     may_fence: bool,
     /// Whether an instance that starts again has the name of one that ended, and so its transactional ids.
     keeps_names: bool,
+    /// Whether instances have disks.
+    has_disks: bool,
     inputs: Inputs,
     seen: Seen,
     /// What could be read when the instance of this name started.
@@ -63,6 +65,7 @@ impl<'a> Run<'a> {
             n_workers: usize::try_from(sim.below(2)).unwrap_or(0) + 1,
             may_fence: guarantee == Guarantee::ExactlyOnce || sim.below(2) == 0,
             keeps_names: sim.below(2) == 0,
+            has_disks: sim.below(2) == 0,
             inputs: Inputs::new(sim.now()),
             seen: Seen::default(),
             begun: BTreeMap::new(),
@@ -108,6 +111,7 @@ impl<'a> Run<'a> {
             (Blow::DiesSoon, Some(victim)) => victim.crash_in(self.sim.below(400)),
             (Blow::Dies, Some(victim)) => victim.crash(),
             (Blow::Zombie, Some(victim)) => victim.stand_still(SESSION_TIMEOUT + random),
+            (Blow::ZombieAtCommit, Some(victim)) => victim.stand_still_at_commit(SESSION_TIMEOUT + random),
             (Blow::StandsStill, Some(victim)) => victim.stand_still(random),
             (Blow::CutOff, Some(victim)) => victim.cut_off(random * 2),
             (Blow::BadNetwork, Some(victim)) => victim.set_faults(Faults::one_in(5 + self.sim.below(40))),
@@ -145,7 +149,8 @@ impl<'a> Run<'a> {
         };
         let topology = app::topology().unwrap_or_else(|error| panic!("{error}"));
         self.begun.insert(name.clone(), features::readable(self.sim));
-        self.instances.push(self.sim.start(&name, topology, settings));
+        let start = if self.has_disks { Simulation::start_with_disk } else { Simulation::start };
+        self.instances.push(start(self.sim, &name, topology, settings));
     }
 
     /// Forgets the dead, and most times has another in their place.

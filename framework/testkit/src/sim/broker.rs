@@ -62,6 +62,11 @@ impl Link {
         }
     }
 
+    /// Whether the process is dead.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.world.with(|inner| inner.is_dead(self.process))
+    }
+
     pub(crate) fn fault(&self, wanted: impl Fn(&super::Faults) -> u64) -> bool {
         let n = self.world.with(|inner| inner.processes.get(self.process).map_or(0, |it| wanted(&it.faults)));
         self.world.one_in(n)
@@ -79,6 +84,10 @@ pub(crate) fn dead(what: &str) -> BrokerError {
 impl Broker for Link {
     fn describe(&self) -> String {
         "the simulated broker".to_owned()
+    }
+
+    fn log_id(&self) -> Result<String, BrokerError> {
+        self.call("the name of the log", Broker::log_id)
     }
 
     fn topics(&self, names: &[TopicName], timeout: Duration) -> Result<Vec<Option<TopicInfo>>, BrokerError> {

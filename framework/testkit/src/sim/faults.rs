@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::process::Fate;
 
-/// How often things go wrong between a process and the broker: once in so many calls; 0 is never.
+/// How often things go wrong between a process and the broker, and with its disk: once in so many calls; 0 is never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Faults {
     /// A request is lost: nothing happens, and the caller is told that the broker is not available.
@@ -19,18 +19,40 @@ pub struct Faults {
     pub record_failed: u64,
     /// A fetch brings nothing although there is something.
     pub empty_fetch: u64,
+    /// The disk takes up to 300 ms for a write.
+    pub slow_disk: u64,
+    /// The disk is full: what was to be written is not.
+    pub full_disk: u64,
 }
 
 impl Faults {
     /// Nothing goes wrong.
     pub const fn none() -> Self {
-        Self { request_lost: 0, answer_lost: 0, late: 0, delay: Duration::ZERO, record_failed: 0, empty_fetch: 0 }
+        Self {
+            request_lost: 0,
+            answer_lost: 0,
+            late: 0,
+            delay: Duration::ZERO,
+            record_failed: 0,
+            empty_fetch: 0,
+            slow_disk: 0,
+            full_disk: 0,
+        }
     }
 
-    /// A bad network: about one call in `n` loses its request, as many their answer, and so on.
+    /// A bad network and a bad disk: about one call in `n` loses its request, as many their answer, and so on.
     pub const fn one_in(n: u64) -> Self {
         let delay = Duration::from_millis(300);
-        Self { request_lost: n, answer_lost: n, late: n, delay, record_failed: n, empty_fetch: 8 }
+        Self {
+            request_lost: n,
+            answer_lost: n,
+            late: n,
+            delay,
+            record_failed: n,
+            empty_fetch: 8,
+            slow_disk: n,
+            full_disk: 4 * n,
+        }
     }
 
     pub(crate) fn fate(&self, rng: &mut fastrand::Rng) -> Fate {

@@ -12,10 +12,12 @@ use nowfold_core::time::Clock;
 use nowfold_core::topology::Topology;
 use nowfold_embedded::EmbeddedLog;
 use nowfold_runtime::host::Scheduler;
+use nowfold_runtime::local::LocalState;
 use nowfold_runtime::{AppState, CloseReport, Platform, RuntimeConfig, RuntimeError, Streams};
 use parking_lot::Mutex;
 
 use super::broker::Link;
+use super::disk::{Files, SimDisk};
 use super::faults::Faults;
 use super::process::Process;
 use super::world::{SimClock, World};
@@ -49,13 +51,16 @@ impl Instance {
         name: &str,
         topology: Topology,
         config: RuntimeConfig,
+        files: Option<Files>,
     ) -> Self {
         let link = Link { world: world.clone(), log: log.clone(), process };
+        let disk = files.map(|files| Arc::new(SimDisk { link: link.clone(), files }) as Arc<dyn LocalState>);
         let clock: Arc<dyn Clock> = Arc::new(SimClock { world: world.clone(), skew_ms: 0 });
         let platform = Platform { broker: Arc::new(link), clock: clock.clone(), serdes: SerdeEnv::default() };
         let shared = Arc::new(Shared::default());
         let (main, seen) = (shared.clone(), world.clone());
-        let body = Box::new(move || main.run(&seen, process, || Streams::start(topology, platform, config)));
+        let body =
+            Box::new(move || main.run(&seen, process, || Streams::start_with_state(topology, platform, config, disk)));
         if let Err(error) = world.spawn_in(process, name, body) {
             panic!("no thread for the instance {name:?}: {error}");
         }
@@ -79,13 +84,23 @@ impl Instance {
 
     /// All is well with it from now on: no faults, and no crash that was to come.
     pub fn heal(&self) {
-        self.change(|process| (process.calls_to_live, process.faults) = (None, Faults::none()));
+        self.change(|process| {
+            (process.calls_to_live, process.stands_still_at, process.faults) = (None, None, Faults::none())
+        });
     }
 
     /// It stands still for a while, as under SIGSTOP, and then goes on where it was, whatever the group thinks of it.
     pub fn stand_still(&self, duration: Duration) {
         let until = self.world.elapsed() + duration;
         self.change(|process| process.paused_until = until);
+    }
+
+    /// It stands still for a while when it is about to commit next: in the worst place for a process to become a zombie.
+    pub fn stand_still_at_commit(&self, duration: Duration) {
+        let places = ["add offsets to a transaction", "commit a transaction", "commit offsets"];
+        let n = self.world.below(3);
+        let place = usize::try_from(n).ok().and_then(|n| places.get(n)).copied().unwrap_or("commit offsets");
+        self.change(|process| process.stands_still_at = Some((place, duration)));
     }
 
     /// It cannot reach the broker for a while.

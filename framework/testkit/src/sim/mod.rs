@@ -37,6 +37,7 @@
 //! ```
 
 mod broker;
+mod disk;
 mod faults;
 mod instance;
 mod membership;
@@ -60,10 +61,12 @@ use nowfold_core::topology::Topology;
 use nowfold_embedded::{EmbeddedLog, Options};
 use nowfold_runtime::broker::{Broker, TopicSpec};
 use nowfold_runtime::{Guarantee, RuntimeConfig};
+use parking_lot::Mutex;
 
 pub use faults::Faults;
 pub use instance::Instance;
 
+use disk::Files;
 use process::Process;
 use world::{SCRIPT, SimClock, World};
 
@@ -79,6 +82,8 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct Simulation {
     world: Arc<World>,
     log: EmbeddedLog,
+    /// Disks by the names of processes.
+    disks: Mutex<BTreeMap<String, Files>>,
     seed: u64,
 }
 
@@ -111,7 +116,7 @@ impl Simulation {
         let world = World::new(seed);
         let options = Options { session_timeout: SESSION_TIMEOUT, ..Options::default() };
         let clock = Arc::new(SimClock { world: world.clone(), skew_ms: 0 });
-        Self { log: EmbeddedLog::with_options(options, clock), world, seed }
+        Self { log: EmbeddedLog::with_options(options, clock), disks: Mutex::default(), world, seed }
     }
 
     /// The seed that all of it follows from.
@@ -184,12 +189,23 @@ impl Simulation {
 
     /// Starts an instance of an application: a process of its own. A name that was used before is that process again.
     pub fn start(&self, name: &str, topology: Topology, config: RuntimeConfig) -> Instance {
+        self.start_on(None, name, topology, config)
+    }
+
+    /// The same with a disk that keeps copies of event logs. The disk stays when the process dies: the next one of this name
+    /// finds what was written, though perhaps not all of it.
+    pub fn start_with_disk(&self, name: &str, topology: Topology, config: RuntimeConfig) -> Instance {
+        let files = self.disks.lock().entry(name.to_owned()).or_default().clone();
+        self.start_on(Some(files), name, topology, config)
+    }
+
+    fn start_on(&self, files: Option<Files>, name: &str, topology: Topology, config: RuntimeConfig) -> Instance {
         let number = self.world.with(|inner| {
             inner.note(name);
             inner.processes.push(Process::new(Arc::downgrade(&self.world)));
             inner.processes.len() - 1
         });
-        Instance::start(&self.world, &self.log, number, name, topology, config)
+        Instance::start(&self.world, &self.log, number, name, topology, config, files)
     }
 
     /// Appends a record as some other program would, without any fault.

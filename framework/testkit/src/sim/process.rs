@@ -30,6 +30,8 @@ pub(crate) struct Process {
     pub(crate) is_dead: bool,
     /// It stands still until then.
     pub(crate) paused_until: Duration,
+    /// It stands still for so long in its next call of this name.
+    pub(crate) stands_still_at: Option<(&'static str, Duration)>,
     /// It cannot reach the broker until then.
     pub(crate) away_until: Duration,
     /// It dies in the call after so many.
@@ -43,6 +45,7 @@ impl Process {
             world,
             is_dead: false,
             paused_until: Duration::ZERO,
+            stands_still_at: None,
             away_until: Duration::ZERO,
             calls_to_live: None,
             faults: Faults::none(),
@@ -55,9 +58,12 @@ impl Process {
     }
 
     /// What becomes of the next call.
-    pub(crate) fn fate(&mut self, rng: &mut fastrand::Rng, now: Duration) -> Fate {
+    pub(crate) fn fate(&mut self, what: &str, rng: &mut fastrand::Rng, now: Duration) -> Fate {
         if self.is_dead {
             return Fate::Dead;
+        }
+        if let Some((_, duration)) = self.stands_still_at.take_if(|(at, _)| *at == what) {
+            self.paused_until = now + duration;
         }
         if let Some(left) = &mut self.calls_to_live {
             if *left == 0 {

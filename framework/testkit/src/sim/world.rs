@@ -269,10 +269,10 @@ impl Inner {
         self.note(what);
         self.now += Duration::from_micros(self.rng.u64(..60));
         let (rng, now) = (&mut self.rng, self.now);
-        self.processes.get_mut(process).map_or(Fate::Dead, |process| process.fate(rng, now))
+        self.processes.get_mut(process).map_or(Fate::Dead, |process| process.fate(what, rng, now))
     }
 
-    fn is_dead(&self, process: usize) -> bool {
+    pub(crate) fn is_dead(&self, process: usize) -> bool {
         self.processes.get(process).is_none_or(|process| process.is_dead)
     }
 
