@@ -9,7 +9,7 @@ use crate::tally::Tally;
 pub(crate) struct Exceptions(BTreeMap<String, String>);
 
 /// Lines of `name: reason`; empty lines and those that begin with `#` say nothing. What begins with `kafka ` counts on a
-/// real Kafka only.
+/// real Kafka only. A name `topology/*` stands for all cases of a topology.
 const FILE: &str = include_str!("../exceptions.txt");
 
 const ON_KAFKA: &str = "kafka ";
@@ -30,11 +30,19 @@ impl Exceptions {
     }
 
     pub(crate) fn reason(&self, case: &str) -> Option<&str> {
-        self.0.get(case).map(String::as_str)
+        let named = self.0.iter().find(|(name, _)| stands_for(name, case));
+        named.map(|(_, reason)| reason.as_str())
     }
 
     /// Exceptions that excused nothing.
     pub(crate) fn unused(&self, tally: &Tally) -> impl Iterator<Item = &String> {
-        self.0.keys().filter(|name| !tally.excepted.contains(name))
+        self.0.keys().filter(|name| !tally.excepted.iter().any(|case| stands_for(name, case)))
+    }
+}
+
+fn stands_for(name: &str, case: &str) -> bool {
+    match name.strip_suffix('*') {
+        Some(topology) => case.starts_with(topology),
+        None => name == case,
     }
 }

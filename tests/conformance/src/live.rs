@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use nowfold_core::names::{Offset, TopicName, TopicPartition};
 use nowfold_core::serde::SerdeEnv;
-use nowfold_core::task::TaskIdle;
 use nowfold_core::time::{Clock, Timestamp};
 use nowfold_core::topology::Topology;
 use nowfold_kafka::{Kafka, KafkaConfig};
@@ -27,10 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a look at the application's progress waits for the next one.
 const LOOK: Duration = Duration::from_millis(1);
-
-/// The topology in which one step writes to two repartition topics of one task: only here a task has to wait for what may
-/// still come, or the order is a race between two fetches. No result of it depends on the clock.
-const TWO_TOPICS: &str = "repartition-two";
 
 /// A Kafka, and where this run's cases have their topics.
 pub(crate) struct Live {
@@ -90,7 +85,7 @@ fn taken<'a>(next: &AtomicUsize, cases: &'a [Case]) -> (usize, Option<&'a Case>)
 fn run(case: &Case, built: Built, broker: &Arc<Apart>) -> Result<(), Difference> {
     let Built { topology, stores, sinks } = built;
     create_topics(case, &topology, broker.as_ref())?;
-    let app = Application::start(topology, broker.clone(), case.topology == TWO_TOPICS)?;
+    let app = Application::start(topology, broker.clone())?;
     let ran = match app.steps(case)? {
         Some(failed) => Err(failed),
         None => {
@@ -144,13 +139,6 @@ fn read_all(broker: &dyn Broker, topic: &str) -> Result<Vec<Found>, Difference> 
     Ok(records.into_iter().map(Found::from).collect())
 }
 
-fn config(waits: bool) -> RuntimeConfig {
-    let max_task_idle = if waits { TaskIdle::UpTo(Duration::from_millis(250)) } else { TaskIdle::default() };
-    let commit_interval = Duration::from_millis(2);
-    let (n_workers, default_partitions, discovery) = (1, 1, false);
-    RuntimeConfig { n_workers, default_partitions, commit_interval, max_task_idle, discovery, ..RuntimeConfig::default() }
-}
-
 /// A case's application, and the producer of its input.
 struct Application {
     streams: Streams,
@@ -160,14 +148,16 @@ struct Application {
 }
 
 impl Application {
-    fn start(topology: Topology, broker: Arc<Apart>, waits: bool) -> Result<Self, Difference> {
+    fn start(topology: Topology, broker: Arc<Apart>) -> Result<Self, Difference> {
         let sources = topology.subtopologies().iter().flat_map(|part| &part.sources);
         let mut inputs: BTreeSet<_> = sources.map(|source| source.topic.clone()).collect();
         inputs.extend(topology.global_topics().map(|(topic, _)| topic.clone()));
-        let still = ManualClock::new(Timestamp::from_millis(0));
-        let clock: Arc<dyn Clock> = if waits { Arc::new(SystemClock) } else { Arc::new(still) };
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(0)));
         let platform = Platform { broker: broker.clone(), clock, serdes: SerdeEnv::default() };
-        let config = config(waits);
+        let commit_interval = Duration::from_millis(2);
+        let (n_workers, default_partitions, discovery) = (1, 1, false);
+        let config =
+            RuntimeConfig { n_workers, default_partitions, commit_interval, discovery, ..RuntimeConfig::default() };
         let streams = Streams::start(topology, platform, config).map_err(|error| error.to_string())?;
         streams.await_running(PATIENCE).map_err(|error| error.to_string())?;
         Ok(Self { streams, broker, inputs })

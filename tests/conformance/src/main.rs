@@ -71,7 +71,9 @@ fn run(options: &Options) -> Result<Tally, String> {
     };
     let mut tally = Tally::new(options.bootstrap.is_some());
     cases.iter().zip(verdicts).for_each(|(case, verdict)| tally.add(case, &exceptions, verdict));
-    exceptions.unused(&tally).for_each(|name| eprintln!("exception {name}: no such case was run, or it passes"));
+    exceptions
+        .unused(&tally)
+        .for_each(|name| eprintln!("exception {name}: no such case was run, or it passes this time"));
     Ok(tally)
 }
 
