@@ -22,6 +22,7 @@ mod meddler;
 mod own_kafka;
 mod pipeline;
 mod poison;
+mod processes;
 mod record_cache;
 mod registry_away;
 mod robust;
