@@ -106,10 +106,11 @@ impl Control {
     ) -> Result<Self, RuntimeError> {
         let app = around.topology.app().to_owned();
         let topic = TopicPartition::new(TopicName::from(format!("{app}-control")), 0);
-        around.broker.create_topic(&spec(&topic.topic))?;
+        let patience = config.connect_timeout;
+        persist(patience, || around.broker.create_topic(&spec(&topic.topic)))?;
         let told = Arc::new(Announcements::default());
         *told.endpoint.lock() = config.endpoint.clone();
-        let log = around.broker.watermarks(&topic)?;
+        let log = persist(patience, || around.broker.watermarks(&topic))?;
         let reader = around.broker.reader(&topic, log.low, told.signal.waker())?;
         let producer = around.broker.producer()?;
         let ours = check::record_of(&around.topology, &around.topics);
@@ -172,7 +173,7 @@ impl Control {
         let now = host::now();
         let words = self.claims.due(&self.view, &[], now);
         self.say(words);
-        let end = self.around.broker.watermarks(&self.topic)?.high;
+        let end = persist(WRITE * MISSED, || self.around.broker.watermarks(&self.topic))?.high;
         self.catch_up(end, WRITE * MISSED)?;
         let checked = check::check(app, &self.ours, &self.view, accepted, host::now());
         if checked.is_err() {
@@ -310,6 +311,17 @@ impl Control {
 /// Whether the same may succeed later: also a topic that a broker does not know again yet.
 fn is_passing(error: &BrokerError) -> bool {
     error.is_retriable() || matches!(error, BrokerError::UnknownTopic { .. })
+}
+
+/// Asks a broker that has just come back until it answers.
+fn persist<T>(patience: Duration, mut ask: impl FnMut() -> Result<T, BrokerError>) -> Result<T, BrokerError> {
+    let started = host::now();
+    loop {
+        match ask() {
+            Err(error) if is_passing(&error) && host::since(started) < patience => host::sleep(LOOK),
+            answer => return answer,
+        }
+    }
 }
 
 fn spec(topic: &TopicName) -> TopicSpec {
