@@ -67,7 +67,7 @@ fn planted(sample: Sample, plant: Option<Plant>) -> Vec<Sample> {
 }
 
 fn action(key: String, sample: Sample, plant: Option<Plant>) -> Action {
-    let wrong = plant == Some(Plant::Feature) && sample.id % 100 == 0;
+    let wrong = plant == Some(Plant::Feature) && sample.id.is_multiple_of(100);
     let amount = sample.amount() + f64::from(u8::from(wrong));
     Action::new(key, sample.verb(), format!("object-{}", sample.id % 50))
         .at_ms(sample.at_ms)
