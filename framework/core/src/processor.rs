@@ -175,6 +175,13 @@ impl<'n, 't, K: 'static, V: 'static> ProcessorContext<'n, 't, K, V> {
         self.node.shared.wall_clock
     }
 
+    /// In [`Processor::punctuate`]: the wall-clock time since when the topics above this processor, in its own
+    /// sub-topology, have had no record; that of the task's start where there was none. `None` while one of them has
+    /// records, or the log holds more or is not known not to: a backlog or a broker out of reach is not idleness.
+    pub fn idle_since(&self) -> Option<Timestamp> {
+        self.node.shared.idle_since
+    }
+
     /// Whether this record is read only to rebuild a store: effects other than on the store have been had before.
     pub fn is_replaying(&self) -> bool {
         self.node.shared.replaying

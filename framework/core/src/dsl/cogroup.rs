@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::aggregate::{add_fold, stored};
 use super::change::{Change, OldValues};
+use super::closing::{Closes, Closure};
 use super::codec::Codec;
 use super::emit::{Emit, Outlet};
 use super::fold::Fold;
 use super::lookup::{KeyValueRows, SessionRows, WindowRows};
 use super::process::each;
-use super::sessions::{SessionFold, add_sessions, session_spec};
+use super::session_fold::{SessionFold, add_sessions};
+use super::sessions::session_spec;
 use super::window_fold::WindowFold;
 use super::windowed::{add_windowed, check, window_spec};
 use super::{KGroupedStream, KTable, Materialized, StreamsBuilder};
@@ -19,6 +21,9 @@ use crate::state::StoreSpec;
 use crate::task::node::TypedNode;
 use crate::topology::graph::NodeKind;
 use crate::window::{SessionWindows, Windowed, Windows};
+
+/// Results go downstream at every change.
+const AS_UPDATED: Closure = Closure { emit: Emit::OnUpdate, idle: None, slack: 0 };
 
 /// How one of the streams is added, once store and windows are known.
 type Attach<K, A> = Box<dyn Fn(&Target<K, A>, usize) -> usize>;
@@ -117,9 +122,10 @@ impl<K: Clone + 'static, A: 'static> CogroupedKStream<K, A> {
         check(&self.builder, windows);
         let spec = window_spec(&self.builder, &store, windows);
         let target = self.target(store, spec, serdes, Shape::Windows(windows));
+        let closes = Closes { after: windows.grace(), idle: None };
         let (node, codec) = (self.meet::<Windowed<K>>(&target), target.results);
         let rows = Arc::new(WindowRows { codec, store: target.store.name });
-        KTable { builder: self.builder, node, rows, old: target.old, closes_after: Some(windows.grace()) }
+        KTable { builder: self.builder, node, rows, old: target.old, closes_after: Some(closes) }
     }
 
     /// The aggregate of each session; `merge` combines those of sessions that become one.
@@ -143,7 +149,7 @@ impl<K: Clone + 'static, A: 'static> CogroupedKStream<K, A> {
             node,
             rows,
             old: target.old,
-            closes_after: Some(windows.gap.saturating_add(windows.grace)),
+            closes_after: Some(Closes { after: windows.gap.saturating_add(windows.grace), idle: None }),
         }
     }
 
@@ -178,12 +184,12 @@ impl<K: Clone + 'static, A: 'static> Target<K, A> {
             Shape::Keys => add_fold(grouped, &name, &self.store, fold, &self.results, &self.old, None),
             Shape::Windows(windows) => {
                 let parts = WindowFold { inputs, results, fold, store, old, windows: *windows, outlet, cache: None };
-                add_windowed(builder, &name, grouped.stream.node, parts, (Emit::OnUpdate, 0))
+                add_windowed(builder, &name, grouped.stream.node, parts, AS_UPDATED)
             }
             Shape::Sessions(windows, merge) => {
                 let (windows, merge) = (*windows, merge.clone());
                 let parts = SessionFold { inputs, results, fold, merge, store, old, windows, outlet };
-                add_sessions(builder, &name, grouped.stream.node, parts, (Emit::OnUpdate, 0))
+                add_sessions(builder, &name, grouped.stream.node, parts, AS_UPDATED)
             }
         }
     }

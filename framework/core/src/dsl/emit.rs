@@ -3,14 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use super::StreamsBuilder;
-use crate::names::StoreName;
 use crate::processor::{ProcessError, ProcessorContext};
 use crate::record::Record;
-use crate::state::StoreSpec;
-use crate::time::{Timestamp, millis};
+use crate::time::Timestamp;
 use crate::window::Window;
 
 use super::change::Change;
@@ -62,64 +57,6 @@ impl<V> fmt::Display for Late<V> {
         write!(f, "the record is too late for")?;
         self.windows.iter().try_for_each(|window| write!(f, " {window}"))?;
         write!(f, ": stream time is {now}, and grace {grace} ms")
-    }
-}
-
-/// Decides when closed windows are looked for. What was sent is remembered in a store of its own, so that a restart sends
-/// no window twice.
-#[derive(Clone, Debug)]
-pub(super) struct Closing {
-    every: Option<i64>,
-    store: StoreName,
-    /// How much longer windows are kept than they change: a look must not be put off for longer.
-    slack: i64,
-}
-
-impl Closing {
-    /// Adds the store when windows are sent on close.
-    pub(super) fn new(builder: &StreamsBuilder, emit: Emit, store: &StoreName, slack: i64) -> Self {
-        let store = StoreName::from(format!("{store}-closed"));
-        let every = match emit {
-            Emit::OnUpdate => None,
-            Emit::OnClose { every } => {
-                builder.state_store(StoreSpec::key_value(store.clone()));
-                Some(millis(every))
-            }
-        };
-        Self { every, store, slack }
-    }
-
-    /// The store that a node needs for it.
-    pub(super) fn store(&self) -> Option<StoreName> {
-        self.every.map(|_| self.store.clone())
-    }
-
-    pub(super) fn emits_updates(&self) -> bool {
-        self.every.is_none()
-    }
-
-    /// Whether to look now for windows closed by `close`: then the close time of the last look, if there was one.
-    pub(super) fn looks<K: 'static, V: 'static>(
-        &self,
-        cx: &mut ProcessorContext<'_, '_, K, V>,
-        close: i64,
-    ) -> Result<Option<Option<i64>>, ProcessError> {
-        let Some(every) = self.every else { return Ok(None) };
-        let now = cx.wall_clock().as_millis();
-        let mut store = cx.key_value(self.store.as_str())?;
-        let known = store.get(&[])?;
-        let (next_look, last): (i64, Option<i64>) = match known {
-            Some(bytes) => postcard::from_bytes(&bytes)?,
-            None => (i64::MIN, None),
-        };
-        let would_expire = last.is_some_and(|last| close.saturating_sub(last) > self.slack);
-        if now < next_look && !would_expire {
-            return Ok(None);
-        }
-        let looks = last.is_none_or(|last| last < close);
-        let known = (now.saturating_add(every), if looks { Some(close) } else { last });
-        store.put(Bytes::new(), postcard::to_stdvec(&known)?.into())?;
-        Ok(looks.then_some(last))
     }
 }
 

@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::change::Change;
-use super::emit::Closing;
+use super::closing::Closing;
 use super::window_fold::{Results, WindowFold};
 use crate::processor::{ProcessError, Processor, ProcessorContext};
-use crate::record::Record;
+use crate::record::{Headers, Record};
 use crate::state::unstamp;
+use crate::task::Punctuation;
 use crate::time::Timestamp;
 use crate::window::{SlidingWindows, Window, Windowed, Windows};
 
@@ -178,12 +179,12 @@ impl<K: Clone + 'static, V: 'static, A: 'static> SlidingNode<K, V, A> {
         self.update(cx, input, (0, combined))
     }
 
-    fn close(&self, cx: Results<'_, '_, '_, K, A>, record: &Record<K, V>) -> Result<(), ProcessError> {
+    fn close(&self, cx: Results<'_, '_, '_, K, A>, headers: &Headers, at_once: bool) -> Result<(), ProcessError> {
         let close = self.stream_time.saturating_sub(self.windows.grace);
-        let Some(last) = self.closing.looks(cx, close)? else { return Ok(()) };
+        let Some(last) = self.closing.looks(cx, close, at_once)? else { return Ok(()) };
         let from = last.map_or(0, |last| last.saturating_sub(self.windows.difference));
         let to = close.saturating_sub(self.windows.difference).saturating_sub(1);
-        self.parts.emit_closed(cx, (from, to), record)
+        self.parts.emit_closed(cx, (from, to), headers)
     }
 }
 
@@ -209,11 +210,26 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
             return self.parts.outlet.late(cx, record, missed, (self.stream_time, self.windows.grace));
         }
         // Before the record is written, which may push what closes now out of the store.
-        self.close(cx, &record)?;
+        self.close(cx, &record.headers, false)?;
         if time < difference {
             self.process_early(cx, (&key, &record))
         } else {
             self.process_usual(cx, (&key, &record))
         }
+    }
+
+    fn init(&mut self, cx: Results<'_, '_, '_, K, A>) -> Result<(), ProcessError> {
+        let closed = self.closing.begin(cx)?.map_or(i64::MIN, |close| close.saturating_add(self.windows.grace));
+        self.stream_time = closed.max(self.parts.stream_time(cx)?);
+        Ok(())
+    }
+
+    fn punctuate(&mut self, cx: Results<'_, '_, '_, K, A>, _: Punctuation) -> Result<(), ProcessError> {
+        let Some(now) = self.closing.idle_time(cx).filter(|now| (i64::MIN + 1..*now).contains(&self.stream_time))
+        else {
+            return Ok(());
+        };
+        self.stream_time = now;
+        self.close(cx, &Headers::new(), true)
     }
 }

@@ -1,7 +1,7 @@
 //! `suppress_until` and `suppress_until_closed`: fewer changes of a table, held back in a buffer.
 //!
-//! The buffer is looked at when a change arrives, by the operator's stream time: an idle table emits nothing. Source:
-//! Kafka Streams (KIP-328).
+//! The buffer is looked at when a change arrives, by the operator's stream time: an idle table emits nothing, unless its
+//! windows close by wall clock. Source: Kafka Streams (KIP-328).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +11,14 @@ use bytes::Bytes;
 use super::KTable;
 use super::buffered::Buffered;
 use super::change::{Change, OldValues};
+use super::closing::{Closes, idle_time, watch_idle};
 use super::codec::Codec;
 use crate::names::StoreName;
 use crate::processor::{ProcessError, Processor, ProcessorContext};
 use crate::record::Record;
 use crate::serde::Serdes;
 use crate::state::StoreSpec;
+use crate::task::Punctuation;
 use crate::time::{Timestamp, millis};
 use crate::topology::{TopologyFault, changelog_topic};
 use crate::window::Windowed;
@@ -80,14 +82,15 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         buffer: Buffer,
         serdes: impl Serdes<K, V> + 'static,
     ) -> Self {
-        self.suppress(name, serdes, millis(limit), buffer, Arc::new(|_, time| time), true)
+        let closes = Closes { after: millis(limit), idle: None };
+        self.suppress(name, serdes, closes, buffer, Arc::new(|_, time| time), true)
     }
 
     fn suppress(
         &self,
         name: &str,
         serdes: impl Serdes<K, V> + 'static,
-        wait: i64,
+        closes: Closes,
         buffer: Buffer,
         buffer_time: BufferTime<K>,
         sends_tombstones: bool,
@@ -106,7 +109,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         let node = self.follow(name, &stores, move || Suppress {
             codec: codec.clone(),
             store: store.clone(),
-            wait,
+            closes,
             buffer,
             buffer_time: buffer_time.clone(),
             sends_tombstones,
@@ -117,8 +120,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> KTable<Windowed<K>, V> {
-    /// Sends each window once, when stream time has passed its end and grace; windows that were deleted by then are not
-    /// sent. A full buffer fails the task: a window must not be sent before its end.
+    /// Sends each window once, when stream time has passed its end and grace, by the wall clock on idle input where the
+    /// aggregation says [`close_when_idle`](super::TimeWindowedKStream::close_when_idle); windows that were deleted by
+    /// then are not sent. A full buffer fails the task: a window must not be sent before its end.
     ///
     /// ```
     /// # use nowfold_core::{dsl::{Buffer, StreamsBuilder}, serde::{Plain, TimeWindowed}, time::minutes, window::TimeWindows};
@@ -139,12 +143,12 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<Windowed<K>, V> {
         buffer: Buffer,
         serdes: impl Serdes<Windowed<K>, V> + 'static,
     ) -> Self {
-        let wait = self.closes_after.unwrap_or_else(|| {
+        let closes = self.closes_after.unwrap_or_else(|| {
             self.builder.fault(TopologyFault::NoWindows { node: name.to_owned() });
-            0
+            Closes { after: 0, idle: None }
         });
         let buffer = Buffer { emits_early: false, ..buffer };
-        self.suppress(name, serdes, wait, buffer, Arc::new(|key, _| key.window.end), false)
+        self.suppress(name, serdes, closes, buffer, Arc::new(|key, _| key.window.end), false)
     }
 }
 
@@ -153,8 +157,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<Windowed<K>, V> {
 struct Suppress<K, V> {
     codec: Codec<K, V>,
     store: StoreName,
-    /// How far stream time must pass a row's buffer time.
-    wait: i64,
+    /// How far stream time must pass a row's buffer time, and whether the wall clock counts for it on idle input.
+    closes: Closes,
     buffer: Buffer,
     buffer_time: BufferTime<K>,
     sends_tombstones: bool,
@@ -187,6 +191,11 @@ impl<K: 'static, V: 'static> Suppress<K, V> {
             Some(bytes) => Ok(postcard::from_bytes(&bytes)?),
             None => Ok(Known { stream_time: i64::MIN, records: 0, bytes: 0 }),
         }
+    }
+
+    fn keep(&self, cx: Context<'_, '_, '_, K, V>, known: Known) -> Result<(), ProcessError> {
+        let known = postcard::to_stdvec(&known)?;
+        Ok(cx.key_value(self.store.as_str())?.put(Bytes::from_static(KNOWN), known.into())?)
     }
 
     /// Puts a change in the buffer; a row that waits keeps its place and its oldest value.
@@ -222,7 +231,7 @@ impl<K: 'static, V: 'static> Suppress<K, V> {
 
     /// Sends the oldest rows: those that are due, then those that there is no room for.
     fn release(&self, cx: Context<'_, '_, '_, K, V>, known: &mut Known) -> Result<(), ProcessError> {
-        let due = known.stream_time.saturating_sub(self.wait);
+        let due = known.stream_time.saturating_sub(self.closes.after);
         while let Some((at, row)) = cx.key_value(self.store.as_str())?.prefix(&[0], 1)?.pop() {
             let time =
                 at.get(1..).and_then(|rest| rest.first_chunk()).map_or(i64::MIN, |time| i64::from_be_bytes(*time));
@@ -273,7 +282,26 @@ impl<K: 'static, V: 'static> Processor<K, Change<V>, K, Change<V>> for Suppress<
         known.stream_time = known.stream_time.max(record.timestamp.as_millis());
         self.hold(cx, record, &mut known)?;
         self.release(cx, &mut known)?;
-        let known = postcard::to_stdvec(&known)?;
-        Ok(cx.key_value(self.store.as_str())?.put(Bytes::from_static(KNOWN), known.into())?)
+        self.keep(cx, known)
+    }
+
+    fn init(&mut self, cx: &mut ProcessorContext<'_, '_, K, Change<V>>) -> Result<(), ProcessError> {
+        watch_idle(cx, self.closes.idle);
+        Ok(())
+    }
+
+    fn punctuate(
+        &mut self,
+        cx: &mut ProcessorContext<'_, '_, K, Change<V>>,
+        _: Punctuation,
+    ) -> Result<(), ProcessError> {
+        let Some(now) = idle_time(cx, self.closes.idle) else { return Ok(()) };
+        let mut known = self.known(cx)?;
+        if known.records == 0 || known.stream_time >= now {
+            return Ok(());
+        }
+        known.stream_time = now;
+        self.release(cx, &mut known)?;
+        self.keep(cx, known)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::StreamsBuilder;
 use super::change::{Change, OldValues};
+use super::closing::Closes;
 use super::lookup::Lookup;
 use crate::names::StoreName;
 use crate::processor::Processor;
@@ -21,8 +22,8 @@ pub struct KTable<K, V> {
     pub(super) node: usize,
     pub(super) rows: Arc<dyn Lookup<K, V>>,
     pub(super) old: OldValues,
-    /// For windowed tables: how long after a window's end (that of sessions: its last record) it may still change.
-    pub(super) closes_after: Option<i64>,
+    /// When a row is final, for windowed tables.
+    pub(super) closes_after: Option<Closes>,
 }
 
 impl<K, V> Clone for KTable<K, V> {

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::aggregate::change;
 use super::change::{Change, OldValues};
+use super::closing::Closing;
 use super::codec::Codec;
-use super::emit::{Closing, Outlet};
+use super::emit::Outlet;
 use super::fold::Fold;
 use crate::names::StoreName;
 use crate::processor::{ProcessError, Processor, ProcessorContext};
-use crate::record::Record;
+use crate::record::{Headers, Record};
 use crate::state::unstamp;
-use crate::task::{Cacher, Row};
+use crate::task::{Cacher, Punctuation, Row};
 use crate::time::Timestamp;
 use crate::window::{Window, Windowed, Windows};
 use bytes::Bytes;
@@ -82,12 +83,24 @@ impl<K: Clone + 'static, V: 'static, A: 'static> WindowFold<K, V, A> {
         Ok(cx.window(self.store.as_str())?.get(key, start)?.as_ref().and_then(unstamp))
     }
 
+    /// The largest timestamp that the store's newest windows know of. After a restart this is how far stream time had
+    /// come at least; Kafka Streams' operators begin anew then.
+    pub(super) fn stream_time(&self, cx: Results<'_, '_, '_, K, A>) -> Result<i64, ProcessError> {
+        let store = cx.window(self.store.as_str())?;
+        let Some(newest) = store.newest()? else { return Ok(i64::MIN) };
+        // The newest record of sliding windows may lie in one that began before those of others.
+        let back = if matches!(self.windows, Windows::Sliding(_)) { self.windows.length_ms() } else { 0 };
+        let from = Timestamp::from_millis(newest.as_millis().saturating_sub(back));
+        let times = store.fetch_all(from, newest)?.into_iter().filter_map(|entry| Some(unstamp(&entry.value)?.0));
+        Ok(times.chain([newest]).max().map_or(i64::MIN, Timestamp::as_millis))
+    }
+
     /// Sends every window that begins within `from..=to` downstream.
     pub(super) fn emit_closed(
         &self,
         cx: Results<'_, '_, '_, K, A>,
         (from, to): (i64, i64),
-        record: &Record<K, V>,
+        headers: &Headers,
     ) -> Result<(), ProcessError> {
         if to < 0 {
             return Ok(());
@@ -97,7 +110,7 @@ impl<K: Clone + 'static, V: 'static, A: 'static> WindowFold<K, V, A> {
             let Some((timestamp, bytes)) = unstamp(&entry.value) else { continue };
             let key = Windowed { key: self.results.read_key(&entry.key)?, window: self.windows.at(entry.start) };
             let value = Change::new(Some(self.results.read_value(&bytes)?), None);
-            self.outlet.result(cx, Record { key, value, timestamp, headers: record.headers.clone() })?;
+            self.outlet.result(cx, Record { key, value, timestamp, headers: headers.clone() })?;
         }
         Ok(())
     }
@@ -115,12 +128,12 @@ impl<K: Clone + 'static, V: 'static, A: 'static> WindowNode<K, V, A> {
         Self { parts, closing, stream_time: i64::MIN }
     }
 
-    fn close(&self, cx: Results<'_, '_, '_, K, A>, record: &Record<K, V>) -> Result<(), ProcessError> {
+    fn close(&self, cx: Results<'_, '_, '_, K, A>, headers: &Headers, at_once: bool) -> Result<(), ProcessError> {
         let Windows::Time(windows) = self.parts.windows else { return Ok(()) };
         let close = self.stream_time.saturating_sub(windows.grace);
-        let Some(last) = self.closing.looks(cx, close)? else { return Ok(()) };
+        let Some(last) = self.closing.looks(cx, close, at_once)? else { return Ok(()) };
         let from = last.map_or(0, |last| last.saturating_sub(windows.size).saturating_add(1));
-        self.parts.emit_closed(cx, (from, close.saturating_sub(windows.size)), record)
+        self.parts.emit_closed(cx, (from, close.saturating_sub(windows.size)), headers)
     }
 }
 
@@ -137,7 +150,7 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
         let time = record.timestamp.as_millis();
         self.stream_time = self.stream_time.max(time);
         // Before the record is written, which may push what closes now out of the store.
-        self.close(cx, &record)?;
+        self.close(cx, &record.headers, false)?;
         let mut late = Vec::new();
         for window in self.parts.windows.around(time) {
             if self.parts.windows.is_closed(window, self.stream_time) {
@@ -148,5 +161,20 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
             self.parts.update(cx, (&key, &record), (window, row), self.closing.emits_updates())?;
         }
         self.parts.outlet.late(cx, record, late, (self.stream_time, self.parts.windows.grace()))
+    }
+
+    fn init(&mut self, cx: Results<'_, '_, '_, K, A>) -> Result<(), ProcessError> {
+        let closed = self.closing.begin(cx)?.map_or(i64::MIN, |close| close.saturating_add(self.parts.windows.grace()));
+        self.stream_time = closed.max(self.parts.stream_time(cx)?);
+        Ok(())
+    }
+
+    fn punctuate(&mut self, cx: Results<'_, '_, '_, K, A>, _: Punctuation) -> Result<(), ProcessError> {
+        let Some(now) = self.closing.idle_time(cx).filter(|now| (i64::MIN + 1..*now).contains(&self.stream_time))
+        else {
+            return Ok(());
+        };
+        self.stream_time = now;
+        self.close(cx, &Headers::new(), true)
     }
 }

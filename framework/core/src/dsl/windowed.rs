@@ -1,12 +1,14 @@
 //! `windowed`: aggregation within tumbling, hopping, sliding or unlimited windows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::aggregate::{integers, stored};
 use super::cached;
 use super::change::{Change, OldValues};
+use super::closing::{Closes, Closing, Closure};
 use super::codec::Codec;
-use super::emit::{Closing, Emit, Late, Outlet};
+use super::emit::{Emit, Late, Outlet};
 use super::fold::{self, Fold};
 use super::lookup::WindowRows;
 use super::process::each;
@@ -17,13 +19,15 @@ use crate::record::Record;
 use crate::serde::Serdes;
 use crate::state::{StoreSpec, WindowOptions};
 use crate::task::node::TypedNode;
+use crate::time::millis;
 use crate::topology::TopologyFault;
 use crate::topology::graph::{MakeNode, NodeKind};
 use crate::window::{Windowed, Windows};
 
 /// A grouped stream within windows of time, ready to be aggregated.
 ///
-/// Stream time is that of the operator: the largest timestamp that reached it. A record that comes after its window has
+/// Stream time is that of the operator: the largest timestamp that reached it, before a restart too as far as its store
+/// tells. A record that comes after its window has
 /// closed is dropped and counted as `late_record`, or goes to the side output that [`late`](Self::late) gives.
 #[must_use = "a windowed stream does nothing until it is aggregated"]
 #[derive(Debug)]
@@ -31,6 +35,7 @@ pub struct TimeWindowedKStream<K, V> {
     grouped: KGroupedStream<K, V>,
     windows: Windows,
     emit: Emit,
+    idle: Option<i64>,
     late: Option<usize>,
 }
 
@@ -38,6 +43,33 @@ impl<K: Clone + 'static, V: 'static> TimeWindowedKStream<K, V> {
     /// When results go downstream (default: at every change).
     pub fn emit(self, emit: Emit) -> Self {
         Self { emit, ..self }
+    }
+
+    /// Closes windows on idle input too: after `after` of wall-clock time without a record on the topics above, stream time
+    /// follows the wall clock until there is one again. Windows that so come to an end are sent when they close
+    /// ([`Emit::OnClose`], or [`suppress_until_closed`](KTable::suppress_until_closed) below), and what comes for them
+    /// later is late. Kafka Streams has no such option.
+    ///
+    /// Grace is what covers the delay between event time and wall clock. A backlog, a broker out of reach and a record
+    /// that waits are not idle; what still lies on the way in an earlier sub-topology is not seen. An operator that has
+    /// never had a record stays where it is. The clock is looked at every second, or every `after` where that is shorter.
+    ///
+    /// ```
+    /// # use nowfold_core::{dsl::{Emit, StreamsBuilder}, serde::{Plain, TimeWindowed}, time::{minutes, seconds}, window::TimeWindows};
+    /// let app = StreamsBuilder::new("per-minute");
+    /// app.stream("visits", Plain::<String, String>::new())
+    ///     .group_by_key("by-page", Plain::new())
+    ///     .windowed(TimeWindows::tumbling(minutes(1)).grace(seconds(5)))
+    ///     .emit(Emit::on_close())
+    ///     .close_when_idle(seconds(10))
+    ///     .count("counts")
+    ///     .to_stream("final")
+    ///     .to("out", TimeWindowed::new(Plain::<String, Option<i64>>::new(), TimeWindows::tumbling(minutes(1))));
+    /// # app.build()?;
+    /// # Ok::<(), nowfold_core::topology::TopologyError>(())
+    /// ```
+    pub fn close_when_idle(self, after: Duration) -> Self {
+        Self { idle: Some(millis(after)), ..self }
     }
 
     /// Counts the records of each key and window, those with null values too (but not in sliding windows).
@@ -113,14 +145,14 @@ impl<K: Clone + 'static, V: 'static> TimeWindowedKStream<K, V> {
             cache,
         };
         let input = self.grouped.stream.node;
-        let node = add_windowed(&builder, &name, input, parts, (self.emit, slack(store, self.windows.retention().0)));
+        let node = add_windowed(&builder, &name, input, parts, self.closure(store));
         let node = split_late::<Windowed<K>, A>(&builder, node, &name, self.late);
         KTable {
             builder,
             node,
             rows: Arc::new(WindowRows { codec: results, store: store.name.clone() }),
             old,
-            closes_after: Some(self.windows.grace()),
+            closes_after: Some(Closes { after: self.windows.grace(), idle: self.idle }),
         }
     }
 }
@@ -128,7 +160,11 @@ impl<K: Clone + 'static, V: 'static> TimeWindowedKStream<K, V> {
 impl<K: 'static, V: 'static> TimeWindowedKStream<K, V> {
     pub(super) fn new(grouped: KGroupedStream<K, V>, windows: Windows) -> Self {
         check(&grouped.stream.builder, windows);
-        Self { grouped, windows, emit: Emit::OnUpdate, late: None }
+        Self { grouped, windows, emit: Emit::OnUpdate, idle: None, late: None }
+    }
+
+    fn closure(&self, store: &Materialized) -> Closure {
+        Closure { emit: self.emit, idle: self.idle, slack: slack(store, self.windows.retention().0) }
     }
 
     /// Gives late records as a stream of their own, each with the windows that it missed.
@@ -173,9 +209,9 @@ pub(super) fn add_windowed<K: Clone + 'static, V: 'static, A: 'static>(
     name: &str,
     input: usize,
     parts: WindowFold<K, V, A>,
-    (emit, slack): (Emit, i64),
+    closure: Closure,
 ) -> usize {
-    let closing = Closing::new(builder, emit, &parts.store, slack);
+    let closing = Closing::new(builder, closure, &parts.store);
     let stores: Vec<_> = [parts.store.clone()].into_iter().chain(closing.store()).collect();
     let make: MakeNode = match parts.windows {
         Windows::Sliding(_) => Arc::new(move || TypedNode::boxed(SlidingNode::new(parts.clone(), closing.clone()))),

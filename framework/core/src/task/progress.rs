@@ -44,6 +44,14 @@ impl Task {
         }
     }
 
+    /// Tells whether the log of a source is out of reach: what is known of its end may not be true any more, so the source
+    /// does not count as idle.
+    pub fn out_of_reach(&mut self, source: &TopicPartition, is_out_of_reach: bool) {
+        if let Some(queue) = self.queue(source) {
+            queue.is_out_of_reach = is_out_of_reach;
+        }
+    }
+
     /// The next offset of every source that moved since [`committed`](Self::committed). Commit them only after all
     /// effects taken so far are stored. Event logs are included, for lag tools and for [`effects_from`](Self::effects_from).
     /// A source that reads again what was committed before is left out until it is past that. Where calls are under way, the

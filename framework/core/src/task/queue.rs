@@ -36,6 +36,10 @@ pub(super) struct SourceQueue {
     pub(super) told: Option<Timestamp>,
     /// Until when an empty source is waited for, once it is known to be empty.
     pub(super) waits_until: Option<Timestamp>,
+    /// Wall-clock time when the last record was processed; that of the start before the first.
+    pub(super) heard_at: Timestamp,
+    /// Whether nothing is heard of the log.
+    pub(super) is_out_of_reach: bool,
 }
 
 impl SourceQueue {
@@ -55,6 +59,8 @@ impl SourceQueue {
             tells,
             told: None,
             waits_until: None,
+            heard_at: Timestamp::MIN,
+            is_out_of_reach: false,
         }
     }
 
@@ -89,6 +95,12 @@ impl SourceQueue {
             return !self.records.is_empty();
         }
         now >= *self.waits_until.get_or_insert(now.plus(wait))
+    }
+
+    /// Since when the source has had nothing; `None` while it has, or the log holds more or is not known not to.
+    /// A log that is out of reach is not known.
+    pub(super) fn idle_since(&self) -> Option<Timestamp> {
+        (self.records.is_empty() && !self.may_receive() && !self.is_out_of_reach).then_some(self.heard_at)
     }
 
     fn may_receive(&self) -> bool {

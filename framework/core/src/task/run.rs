@@ -60,6 +60,8 @@ impl Task {
             return Ok(());
         }
         self.is_initialized = true;
+        let now = self.shared.wall_clock;
+        self.queues.iter_mut().for_each(|queue| queue.heard_at = now);
         for node in 0..self.nodes.len() {
             self.call(node, Timestamp::MIN, 1, |node, cx| node.init(cx))?;
         }
@@ -83,6 +85,7 @@ impl Task {
             if held.is_some() {
                 return Ok(held);
             }
+            self.shared.idle_since = self.idle_since(node);
             if let Some(stop) = self.call(node, now, attempt, |node, cx| node.punctuate(cx, due))? {
                 let waits = self.shared.schedules.waits(schedule).into_iter();
                 waits.for_each(|waits| waits.failed(wall_clock, stop.wait, &stop.cause));
@@ -91,6 +94,13 @@ impl Task {
             self.shared.schedules.advance(schedule, now);
         }
         Ok(None)
+    }
+
+    /// Since when the sources above a node have had nothing; `None` while one of them has, or may have.
+    fn idle_since(&self, node: usize) -> Option<Timestamp> {
+        let above = &self.wiring.get(node)?.sources;
+        let mut queues = self.queues.iter().filter(|queue| above.contains(&queue.partition.topic));
+        queues.try_fold(Timestamp::MIN, |since, queue| Some(since.max(queue.idle_since()?)))
     }
 
     /// Runs a node without a record; `time` is that of its writes. A stop is returned when it must wait.
@@ -140,6 +150,7 @@ impl Task {
         let turn = self.next_turn();
         if let Some(queue) = self.queues.get_mut(index) {
             queue.next_offset = Some(offset + 1);
+            queue.heard_at = self.shared.wall_clock;
             (queue.turn, queue.dirty) = (turn, true);
             queue.waits.over();
         }

@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) schedules: Schedules,
     pub(crate) calls: Calls,
     pub(crate) caches: Caches,
+    /// Since when the sources above the node that is being punctuated have had nothing.
+    pub(crate) idle_since: Option<Timestamp>,
     /// The present record only rebuilds stores.
     pub(crate) replaying: bool,
     handlers: FailureHandlers,
@@ -115,6 +117,7 @@ impl Shared {
             schedules: Schedules::default(),
             calls: Calls::default(),
             caches: Caches::default(),
+            idle_since: None,
             replaying: false,
             handlers,
             dead_letter_topic,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::graph::CloneSlot;
 use super::shared::StoreSlot;
 use crate::failure::Verdict;
-use crate::names::StoreName;
+use crate::names::{StoreName, TopicName};
 use crate::topology::graph::{NodeKind, NodeSpec};
 use crate::topology::{SubTopology, Topology};
 
@@ -17,6 +17,8 @@ pub(crate) struct Wiring {
     pub(crate) clone_slot: Option<CloneSlot>,
     /// Its stores, and their places among the task's.
     pub(crate) stores: Vec<(StoreName, usize)>,
+    /// The topics whose records reach it.
+    pub(crate) sources: Vec<TopicName>,
     /// What sets the node's ids apart from those of the task's other nodes; `None` for the first that makes any.
     pub(crate) id_scope: Option<Arc<str>>,
     /// The verdict on its failures where the user set no handler.
@@ -35,12 +37,22 @@ pub(super) fn wire(topology: &Topology, part: &SubTopology, stores: &[StoreSlot]
             children: node.children.clone(),
             clone_slot: node.clone_slot,
             stores: node.stores.iter().filter_map(|name| place(name, stores)).collect(),
+            sources: sources(topology.nodes(), index),
             id_scope: None,
             default_verdict: if lenient.contains(&index) { Verdict::DeadLetter } else { Verdict::Fail },
         })
         .collect();
     scope_ids(topology.nodes(), part, &mut wiring);
     wiring
+}
+
+fn sources(nodes: &[NodeSpec], index: usize) -> Vec<TopicName> {
+    let above = reach(nodes, vec![index], |node| &node.parents);
+    let topic = |index: usize| match &nodes.get(index)?.kind {
+        NodeKind::Source(topic) => Some(topic.clone()),
+        _ => None,
+    };
+    above.into_iter().filter_map(topic).collect()
 }
 
 fn place(name: &StoreName, stores: &[StoreSlot]) -> Option<(StoreName, usize)> {

@@ -11,6 +11,7 @@ mod event_ids;
 mod failures;
 mod faults;
 mod idle;
+mod idle_close;
 mod joins;
 mod operators;
 mod order;
