@@ -35,6 +35,11 @@ impl Broker for EmbeddedLog {
         Ok(())
     }
 
+    fn delete_records(&self, before: &[(TopicPartition, Offset)]) -> Result<(), BrokerError> {
+        let delete = |(at, offset): &(TopicPartition, Offset)| self.inner.topics.partition(at)?.delete_before(*offset);
+        before.iter().try_for_each(delete)
+    }
+
     fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks, BrokerError> {
         self.inner.expire_transactions();
         Ok(self.inner.topics.partition(partition)?.watermarks())

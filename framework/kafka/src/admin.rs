@@ -210,6 +210,32 @@ pub(crate) fn delete_topics(config: &KafkaConfig, names: &[TopicName]) -> Result
         .map_or(Ok(()), |(name, code)| Err(error::failed(format!("delete topic {name:?}"), &KafkaError::AdminOp(code))))
 }
 
+/// Lets partitions begin at the given offsets.
+pub(crate) fn delete_records(
+    config: &KafkaConfig,
+    before: &[(TopicPartition, nowfold_core::names::Offset)],
+) -> Result<(), BrokerError> {
+    if before.is_empty() {
+        return Ok(());
+    }
+    let operation = |partition: &str| format!("delete records of {partition}");
+    let mut list = TopicPartitionList::with_capacity(before.len());
+    for (at, offset) in before {
+        let added = list.add_partition_offset(at.topic.as_str(), at.partition, Offset::Offset(*offset));
+        added.map_err(|error| error::failed(operation(&at.to_string()), &error))?;
+    }
+    let timeout = Some(client::timeout(config.request_timeout));
+    let options = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
+    let answer = with_admin(config, |admin| {
+        let all = format!("{} partitions", before.len());
+        block_on(admin.delete_records(&list, &options)).map_err(|error| error::failed(operation(&all), &error))
+    })?;
+    answer.elements().iter().try_for_each(|element| {
+        let at = format!("{}-{}", element.topic(), element.partition());
+        element.error().map_err(|error| error::failed(operation(&at), &error))
+    })
+}
+
 /// A group's committed positions, past every transaction that is still open.
 pub(crate) fn committed(
     config: &KafkaConfig,

@@ -233,6 +233,10 @@ impl Broker for Kafka {
         Ok(())
     }
 
+    fn delete_records(&self, before: &[(TopicPartition, Offset)]) -> Result<(), BrokerError> {
+        admin::delete_records(self.config(), before)
+    }
+
     fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks, BrokerError> {
         self.check_partition(partition)?;
         let marks = self.ask(|consumer| topics::watermarks(consumer, partition, self.config().request_timeout))?;

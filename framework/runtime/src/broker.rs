@@ -165,6 +165,17 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// When the broker refuses or does not answer.
     fn create_topic(&self, spec: &TopicSpec) -> Result<(), BrokerError>;
 
+    /// Deletes records: each partition's log begins at its offset from then on, and keeps what stands there. An offset
+    /// before the log's start changes nothing. Positions before a log's start are then out of range for readers.
+    ///
+    /// # Errors
+    /// When an offset lies beyond the end of its log, a partition does not exist or the broker does not answer; others of
+    /// the call may have been carried out. The default, for a log that cannot: always.
+    fn delete_records(&self, _before: &[(TopicPartition, Offset)]) -> Result<(), BrokerError> {
+        let operation = format!("delete records on {}", self.describe());
+        Err(BrokerError::Fatal { operation, cause: "it cannot delete single records".to_owned() })
+    }
+
     /// First offset and end of a partition.
     ///
     /// # Errors

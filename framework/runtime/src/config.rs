@@ -52,6 +52,9 @@ pub struct RuntimeConfig {
     /// How long a task with several sources waits for those that are empty (`max.task.idle.ms`). Default: while the log
     /// holds more of them, and no longer.
     pub max_task_idle: TaskIdle,
+    /// How often repartition topics are purged (`repartition.purge.interval.ms`): after a commit, what it covers is deleted.
+    /// Topics of others, and those of `through`, are never. Default: 30 s; `None`: never, and they grow for ever.
+    pub purge_interval: Option<Duration>,
     /// Records that a task takes from a partition at a time, and processes at a time. Default: 500.
     pub batch: usize,
     /// Whether processes of the application tell each other what they are and have, on the topic `<app>-control`: queries
@@ -86,6 +89,7 @@ impl Default for RuntimeConfig {
             stall_timeout: Duration::from_secs(300),
             recommit_interval: Duration::from_secs(3_600),
             max_task_idle: TaskIdle::default(),
+            purge_interval: Some(Duration::from_secs(30)),
             batch: 500,
             discovery: true,
             endpoint: None,

@@ -7,6 +7,7 @@
 //! A case creates its own topics and groups under the name that it is given; running a case twice on one broker
 //! needs another name.
 
+mod deleting;
 mod fencing;
 mod groups;
 mod offsets;
@@ -55,6 +56,9 @@ pub const CASES: &[Case] = cases![
     topics::create_topic_gives_partitions_and_config,
     topics::missing_topic_is_reported,
     topics::watermarks_follow_the_log,
+    deleting::deletes_records_before_an_offset,
+    deleting::deleting_what_is_deleted_changes_nothing,
+    deleting::a_log_without_records_goes_on_where_it_was,
     writing::produces_and_reads_in_order,
     writing::keeps_nulls_headers_and_timestamps,
     writing::log_append_time_replaces_the_timestamp,

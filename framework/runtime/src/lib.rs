@@ -29,6 +29,7 @@ mod mailbox;
 pub mod membership;
 mod output;
 mod pace;
+mod purge;
 mod rest;
 mod runner;
 mod signal;

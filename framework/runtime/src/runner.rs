@@ -323,6 +323,11 @@ impl Runner {
         self.status.complete(self.sources.iter().map(Source::completed).collect());
     }
 
+    /// Up to where the internal topics among the sources are done with, as committed.
+    pub(crate) fn done_with(&self) -> impl Iterator<Item = (TopicPartition, Offset)> {
+        self.sources.iter().filter_map(Source::done_with)
+    }
+
     /// The topic of a store's changelog.
     pub(crate) fn changelog_topic(&self, store: &StoreName) -> Option<nowfold_core::names::TopicName> {
         self.task.changelogs().iter().find(|(name, _)| name == store).map(|(_, topic)| topic.clone())

@@ -37,6 +37,8 @@ pub(crate) struct Source {
     behind_since: Option<Timestamp>,
     /// The next offset as last committed, with all effects of the records before it stored.
     committed: Offset,
+    /// Whether the topic is an internal repartition topic.
+    pub(crate) is_repartition: bool,
     records_in: Counter,
     lag_records: Gauge,
 }
@@ -49,6 +51,9 @@ pub(crate) struct LocalSource {
     /// How far the stores on disk are in it.
     pub(crate) position: Option<Offset>,
 }
+
+/// How long nothing may be heard of the log while it counts as within reach.
+const IN_REACH: Duration = Duration::from_secs(2);
 
 /// Where reading begins, and up to where it only rebuilds a store.
 #[derive(Clone, Copy)]
@@ -95,6 +100,7 @@ impl Source {
             restored_records: Restored::default(),
             behind_since: None,
             committed: beginning.position,
+            is_repartition: topic.is_repartition,
             records_in: metrics::counter!("nowfold_records_in_total", &labels),
             lag_records: metrics::gauge!("nowfold_lag_records", &labels),
             partition,
@@ -124,6 +130,7 @@ impl Source {
             task.add(&self.partition, buffer.drain(..));
         }
         task.observe(&self.partition, self.reader.position(), self.reader.known_end());
+        task.out_of_reach(&self.partition, self.reader.known_age() > IN_REACH);
         Ok(n)
     }
 
@@ -160,6 +167,12 @@ impl Source {
     /// The partition, and the offset before which everything is done.
     pub(crate) fn completed(&self) -> (TopicPartition, Offset) {
         (self.partition.clone(), self.committed)
+    }
+
+    /// Up to where an internal topic is done with: its next record to process, as committed.
+    pub(crate) fn done_with(&self) -> Option<(TopicPartition, Offset)> {
+        let purges = self.is_repartition && self.start == StartPolicy::Committed;
+        (purges && self.committed > self.opened_at.low).then(|| (self.partition.clone(), self.committed))
     }
 
     /// Records read and to be read to rebuild a store.

@@ -28,6 +28,7 @@ use super::local::LocalState;
 use super::mailbox::{self, Sender};
 use super::output::Outbox;
 use super::pace::{Backoff, Throttle};
+use super::purge::{self, Purge};
 use super::runner::Surroundings;
 use super::signal::Signal;
 use super::state::{AppState, StateCell};
@@ -168,11 +169,17 @@ impl Streams {
 
         let (report, reports) = mailbox::channel();
         let process = config.process_id.clone().unwrap_or_else(random_name);
+        let (purger, wanted) = mailbox::channel();
         let workers = (0..config.n_workers.max(1)).map(|i| {
             let channel = channel_of(&broker, &config, &format!("{}-{process}-{i}", topology.app()))?;
-            spawn_worker(i, &around, &config, &clock, Outbox::new(channel, topology.clone()), report.clone())
+            let purge = Purge::new(config.purge_interval, purger.clone());
+            let outbox = Outbox::new(channel, topology.clone());
+            spawn_worker(i, &around, &config, &clock, (outbox, purge), report.clone())
         });
         let workers = workers.collect::<Result<Vec<_>, RuntimeError>>()?;
+        drop(purger);
+        // Nobody waits for its end: it comes with that of the workers, or with the broker's last answer.
+        let _ = spawn("nowfold-purge", move || purge::purge(&broker, &wanted))?;
         let (stop, stopped) = mailbox::channel();
         let (owners, dropped, epoch) = (BTreeMap::new(), BTreeMap::new(), 0);
         let (release_at, assigned, stopping, handovers) = (None, false, None, 0);
@@ -435,7 +442,7 @@ fn spawn_worker(
     around: &Arc<Surroundings>,
     config: &RuntimeConfig,
     clock: &Arc<dyn Clock>,
-    outbox: Outbox,
+    (outbox, purge): (Outbox, Purge),
     reports: Sender<super::worker::Report>,
 ) -> Result<WorkerHandle, RuntimeError> {
     let (commands, inbox) = mailbox::channel();
@@ -448,6 +455,7 @@ fn spawn_worker(
         commands: inbox,
         reports,
         outbox,
+        purge,
         runners: Vec::new(),
         frozen: Vec::new(),
         unopened: Vec::new(),

@@ -64,6 +64,7 @@ impl Worker {
             Ok(()) => {
                 self.outbox.committed();
                 self.runners.iter_mut().for_each(|runner| runner.committed(&self.around));
+                self.purge.committed(&self.runners);
                 self.last_recommit = if all { Some(started) } else { self.last_recommit };
                 Ok(Outcome::Committed)
             }

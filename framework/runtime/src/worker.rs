@@ -18,6 +18,7 @@ use super::host;
 use super::mailbox::{self, Receiver, Sender, TryRecvError};
 use super::membership::{Generation, OffsetCommit};
 use super::output::Outbox;
+use super::purge::Purge;
 use super::runner::{Runner, Surroundings};
 use super::signal::Signal;
 use super::status::TaskStatus;
@@ -116,6 +117,7 @@ pub(crate) struct Worker {
     pub(crate) commands: Receiver<Command>,
     pub(crate) reports: Sender<Report>,
     pub(crate) outbox: Outbox,
+    pub(crate) purge: Purge,
     pub(crate) runners: Vec<Runner>,
     /// Lost tasks that go on answering while the group is out of reach, and go on working when they are ours again: what
     /// they hold follows from their topic alone, whoever has read it meanwhile.
@@ -291,6 +293,7 @@ impl Worker {
         match answer.recv() {
             Ok(Ok(())) => {
                 self.runners.iter_mut().for_each(|runner| runner.committed(&self.around));
+                self.purge.committed(&self.runners);
                 if all {
                     self.last_recommit = Some(started);
                 }

@@ -81,7 +81,7 @@ pub(super) fn requirement(topic: &TopicName, partitions: Option<i32>) -> TopicRe
     ];
     TopicRequirement {
         name: topic.clone(),
-        role: TopicRole::Intermediate,
+        role: TopicRole::Repartition,
         create: Some(TopicBlueprint::new(partitions, &config)),
         rules: Vec::new(),
     }

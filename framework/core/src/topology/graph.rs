@@ -276,7 +276,7 @@ impl GraphBuilder {
         }
         self.require_changelogs();
         self.require_dead_letters();
-        let subtopologies = subtopology::split(&self.nodes, &self.stores);
+        let subtopologies = subtopology::split(&self.nodes, &self.stores, &|topic| self.is_repartition(topic));
         self.check_changelogs(&subtopologies);
         self.faults.extend(super::sizing::unequal(&self));
         self.check_calls();
@@ -285,6 +285,11 @@ impl GraphBuilder {
         }
         super::sizing::size_created_topics(&mut self, &subtopologies);
         Ok(Topology::new(self, subtopologies))
+    }
+
+    fn is_repartition(&self, topic: &TopicName) -> bool {
+        let mut found = self.requirements.iter().filter(|requirement| requirement.name == *topic);
+        found.any(|requirement| requirement.role == TopicRole::Repartition)
     }
 
     fn require_changelogs(&mut self) {

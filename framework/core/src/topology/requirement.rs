@@ -13,6 +13,8 @@ pub enum TopicRole {
     Sink,
     /// Written and read by this application.
     Intermediate,
+    /// Written and read by this application under a name that it made up: purged when it is processed.
+    Repartition,
     /// Repeats a store's writes.
     Changelog,
     /// Takes records that failed.

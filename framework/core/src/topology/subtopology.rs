@@ -24,6 +24,8 @@ pub struct SourceTopic {
     pub topic: TopicName,
     /// Where reading begins.
     pub start: StartPolicy,
+    /// Whether the application made it up to repartition a stream, and nobody else has a use for it.
+    pub is_repartition: bool,
     pub(crate) node: usize,
 }
 
@@ -47,7 +49,11 @@ impl SubTopology {
 }
 
 /// Splits the graph; every node is in exactly one part.
-pub(crate) fn split(nodes: &[NodeSpec], stores: &BTreeMap<StoreName, StoreSpec>) -> Vec<SubTopology> {
+pub(crate) fn split(
+    nodes: &[NodeSpec],
+    stores: &BTreeMap<StoreName, StoreSpec>,
+    is_repartition: &dyn Fn(&TopicName) -> bool,
+) -> Vec<SubTopology> {
     let mut groups = Groups::new(nodes.len());
     let mut first_user: BTreeMap<&StoreName, usize> = BTreeMap::new();
     for (index, node) in nodes.iter().enumerate() {
@@ -61,14 +67,14 @@ pub(crate) fn split(nodes: &[NodeSpec], stores: &BTreeMap<StoreName, StoreSpec>)
     (0..nodes.len()).for_each(|index| parts.entry(groups.root(index)).or_default().push(index));
     let mut parts: Vec<_> = parts.into_values().collect();
     parts.sort();
-    parts.into_iter().enumerate().map(|(id, members)| describe(id, members, nodes, stores)).collect()
+    parts.into_iter().enumerate().map(|(id, members)| describe(id, members, (nodes, stores), is_repartition)).collect()
 }
 
 fn describe(
     id: usize,
     members: Vec<usize>,
-    nodes: &[NodeSpec],
-    stores: &BTreeMap<StoreName, StoreSpec>,
+    (nodes, stores): (&[NodeSpec], &BTreeMap<StoreName, StoreSpec>),
+    is_repartition: &dyn Fn(&TopicName) -> bool,
 ) -> SubTopology {
     let specs = || members.iter().filter_map(|&index| nodes.get(index).map(|node| (index, node)));
     let mut used: Vec<_> = specs().flat_map(|(_, node)| node.stores.iter().cloned()).collect();
@@ -77,7 +83,8 @@ fn describe(
     let mut sources: Vec<_> = specs()
         .filter_map(|(node, spec)| match &spec.kind {
             NodeKind::Source(topic) => {
-                Some(SourceTopic { topic: topic.clone(), start: start_policy(topic, &used, stores), node })
+                let start = start_policy(topic, &used, stores);
+                Some(SourceTopic { topic: topic.clone(), start, is_repartition: is_repartition(topic), node })
             }
             _ => None,
         })

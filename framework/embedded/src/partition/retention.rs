@@ -1,6 +1,8 @@
 //! Expiry by age and by size, whole segments at a time from the oldest on (Kafka's `UnifiedLog.deleteOldSegments`).
 
+use nowfold_core::names::Offset;
 use nowfold_core::time::Timestamp;
+use nowfold_runtime::broker::BrokerError;
 
 use super::Partition;
 use super::segment::Segment;
@@ -23,6 +25,36 @@ impl Partition {
         for segment in &dropped {
             self.remove_file(segment.base);
         }
+    }
+
+    /// Lets the log begin at `before`. Segments that end there or earlier go at once, what lies before it in the next one
+    /// with that; with a data directory, a restart may show it until then.
+    pub(crate) fn delete_before(&self, before: Offset) -> Result<(), BrokerError> {
+        self.changing(|state| state.write_out(&self.id));
+        let _only = self.cleaner.lock();
+        let dropped: Vec<_> = {
+            let mut state = self.state.lock();
+            let (low, high) = (state.low(), state.readable_end());
+            if before > high {
+                let partition = self.id.clone();
+                return Err(BrokerError::OffsetOutOfRange { partition, offset: before, low, high });
+            }
+            if before <= low {
+                return Ok(());
+            }
+            state.start = before;
+            // The active segment takes no more, so that it can go as a whole, now or later.
+            if before > state.active.base
+                && state.hidden_from.is_none()
+                && let Err(error) = state.roll()
+            {
+                tracing::warn!(partition = %self.id, %error, "deleted records stay in memory: no new segment");
+            }
+            let n = state.closed.iter().take_while(|segment| segment.end <= before).count();
+            state.closed.drain(..n).collect()
+        };
+        dropped.iter().for_each(|segment| self.remove_file(segment.base));
+        Ok(())
     }
 
     fn take_too_old(&self, state: &mut State, now: Timestamp) -> Vec<Segment> {

@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) active: Segment,
     /// Readers see nothing from this offset on; `None`: they see everything.
     pub(super) hidden_from: Option<Offset>,
+    /// Records before this offset were deleted, in whatever segment they lie.
+    pub(super) start: Offset,
     last_append_time: Timestamp,
     waiters: Vec<Weak<Signal>>,
     /// When an append next looks for records to expire or compact; `None` before the first one.
@@ -41,6 +43,7 @@ impl State {
             closed,
             active,
             hidden_from: None,
+            start: 0,
             last_append_time: newest.unwrap_or(Timestamp::MIN),
             waiters: Vec::new(),
             next_check: None,
@@ -51,7 +54,7 @@ impl State {
 
     /// The log's first offset.
     pub(super) fn low(&self) -> Offset {
-        self.closed.front().unwrap_or(&self.active).base
+        self.closed.front().unwrap_or(&self.active).base.max(self.start)
     }
 
     /// One past the last record that readers may see.

@@ -115,3 +115,40 @@ fn compacted_topics_and_hidden_records_do_not_expire() {
     log.maintain(ms(1_000_000));
     assert_eq!(log.watermarks(&hidden).unwrap(), Watermarks { low: 2, high: 2 });
 }
+
+#[test]
+fn deleted_records_free_their_segments_and_a_reader_that_was_there_hears_of_it() {
+    let (log, _clock) = log();
+    create(&log, "t", 1, &[("retention.ms", "-1")]);
+    (0..6).for_each(|n| append(&log, record("t", "k", &n.to_string(), 1)).unwrap());
+    let at = partition("t", 0);
+    let mut reader = reader(&log, &at, 0);
+    let mut read = Vec::new();
+    reader.poll(2, &mut read).unwrap();
+    log.delete_records(&[(at.clone(), 4)]).unwrap();
+    assert_eq!(content(&log, "t"), ["4 k=4", "5 k=5"]);
+    assert!(matches!(reader.poll(2, &mut read), Err(BrokerError::OffsetOutOfRange { offset: 2, low: 4, high: 6, .. })));
+    (6..8).for_each(|n| append(&log, record("t", "k", &n.to_string(), 1)).unwrap());
+    log.delete_records(&[(at.clone(), 7)]).unwrap();
+    assert_eq!(content(&log, "t"), ["7 k=7"]);
+    log.delete_records(&[(at.clone(), 8)]).unwrap();
+    assert_eq!(content(&log, "t"), [""; 0]);
+    assert_eq!(log.log_end(&at).unwrap(), 8);
+}
+
+#[test]
+fn deleted_segments_stay_deleted_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, clock) = log();
+    let at = partition("t", 0);
+    let open = || EmbeddedLog::open(dir.path(), clock.clone()).unwrap();
+    let log = open();
+    create(&log, "t", 1, &[("retention.ms", "-1")]);
+    (0..4).for_each(|n| append(&log, record("t", "k", &n.to_string(), 1)).unwrap());
+    log.delete_records(&[(at.clone(), 4)]).unwrap();
+    append(&log, record("t", "k", "4", 1)).unwrap();
+    drop(log);
+    let log = open();
+    assert_eq!(content(&log, "t"), ["4 k=4"]);
+    assert_eq!(log.watermarks(&at).unwrap().low, 4);
+}

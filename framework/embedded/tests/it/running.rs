@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nowfold_core::dsl::{Joined, StreamsBuilder};
+use nowfold_core::dsl::{Joined, StreamsBuilder, Through};
 use nowfold_core::names::TopicName;
 use nowfold_core::serde::{Plain, SerdeEnv};
 use nowfold_core::task::TaskIdle;
@@ -131,4 +131,58 @@ fn a_task_goes_on_when_it_has_waited_for_an_empty_topic() {
     let _app = start(&log, merged(), waiting(Duration::from_millis(20))).unwrap();
     append(&log, record("a", "k", "a5", 5)).unwrap();
     assert_eq!(outputs(&log, 1), ["a5"]);
+}
+
+/// `in` counted by its values, by way of an internal topic, and copied by way of a topic of the user's.
+fn counted() -> Topology {
+    let app = StreamsBuilder::new("app");
+    let input = app.stream("in", text());
+    input.clone().through(Through::topic("copies"), text()).to("out", text());
+    input
+        .group_by("by-value", |_, v| v.clone(), text())
+        .count("counts")
+        .to_stream("changes")
+        .to("counts", Plain::<String, Option<i64>>::new());
+    app.build().unwrap()
+}
+
+#[test]
+fn repartition_topics_are_purged_of_what_is_committed_and_no_others_are() {
+    for guarantee in [RuntimeConfig::default(), RuntimeConfig::exactly_once()] {
+        let log = EmbeddedLog::new(Arc::new(WallClock));
+        ["in", "out", "counts"].into_iter().for_each(|topic| _ = create(&log, topic, 1, &[]));
+        let commit_interval = Duration::from_millis(10);
+        let config = RuntimeConfig { purge_interval: Some(Duration::ZERO), commit_interval, ..guarantee };
+        for run in 1..=2 {
+            let app = start(&log, counted(), config.clone()).unwrap();
+            for n in 0..50 {
+                append(&log, record("in", "k", ["a", "b", "c"][n % 3], 1)).unwrap();
+            }
+            let marks = |topic: &str| log.watermarks(&partition(topic, 0)).unwrap();
+            eventually("all is counted and its way there is purged", || {
+                let way = marks("app-by-value-repartition");
+                let n_counted = log.records(&partition("counts", 0)).unwrap().len();
+                (n_counted == 50 * run && way.low > 0 && way.low == way.high).then_some(())
+            });
+            for topic in ["in", "copies", "counts", "app-counts-changelog"] {
+                assert_eq!(marks(topic).low, 0, "{topic}");
+            }
+            app.close().unwrap();
+        }
+        let last = log.records(&partition("counts", 0)).unwrap().pop().unwrap();
+        assert_eq!(i64::from_be_bytes(last.value.unwrap().as_ref().try_into().unwrap()), 34, "twice 17 of {:?}", last.key);
+    }
+}
+
+#[test]
+fn without_an_interval_nothing_is_purged() {
+    let log = EmbeddedLog::new(Arc::new(WallClock));
+    ["in", "out", "counts"].into_iter().for_each(|topic| _ = create(&log, topic, 1, &[]));
+    let commit_interval = Duration::from_millis(10);
+    let config = RuntimeConfig { purge_interval: None, commit_interval, ..RuntimeConfig::default() };
+    let app = start(&log, counted(), config).unwrap();
+    append(&log, record("in", "k", "a", 1)).unwrap();
+    eventually("the record is counted", || (log.records(&partition("counts", 0)).unwrap().len() == 1).then_some(()));
+    app.close().unwrap();
+    assert_eq!(log.watermarks(&partition("app-by-value-repartition", 0)).unwrap().low, 0);
 }
