@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nowfold_core::failure::{Failure, Stage, TaskFailure, Verdict};
+use nowfold_core::failure::{Failure, TaskFailure, Verdict};
 use nowfold_core::names::{Offset, TopicPartition};
 use nowfold_core::record::LogRecord;
-use nowfold_core::serde::SerdeError;
-use nowfold_core::topology::Topology;
+use nowfold_core::topology::{GlobalError, Topology};
 use parking_lot::Mutex;
 
 use super::broker::{Broker, PartitionReader};
@@ -76,7 +75,7 @@ impl GlobalReader {
     }
 
     /// The waiting row cannot be read now.
-    fn postpone(&mut self, cause: &SerdeError) {
+    fn postpone(&mut self, cause: &GlobalError) {
         self.trouble = Some(cause.to_string());
         self.retry_at = Some(host::now() + self.again.next());
     }
@@ -99,6 +98,7 @@ impl GlobalReader {
 impl Globals {
     /// Opens every partition at its start.
     pub(crate) fn open(broker: &dyn Broker, topology: &Topology, topics: &Topics) -> Result<Self, RuntimeError> {
+        topology.begin_globals().map_err(|error| RuntimeError::Stopped { reason: error.to_string() })?;
         let signal = Arc::new(Signal::default());
         let mut readers = Vec::new();
         for (topic, _) in topology.global_topics() {
@@ -205,16 +205,20 @@ impl Globals {
 /// Applies one row. A row that cannot be read is skipped with a warning, unless the decode handler says to fail: the
 /// table's topic keeps it, and a dead letter would be written again at every start.
 /// A cause is returned when the row cannot be read now but may be later.
-fn apply(topology: &Topology, source: &TopicPartition, record: &LogRecord) -> Result<Option<SerdeError>, RuntimeError> {
+fn apply(
+    topology: &Topology,
+    source: &TopicPartition,
+    record: &LogRecord,
+) -> Result<Option<GlobalError>, RuntimeError> {
     let Err(error) = topology.apply_global(source, record) else { return Ok(None) };
     if error.is_retriable() {
         return Ok(Some(error));
     }
     let (cause, node) = (error.to_string(), source.topic.as_str());
-    let failure = Failure { stage: Stage::Decode, node, source, record, cause: &cause, attempt: 1 };
+    let failure = Failure { stage: error.stage, node, source, record, cause: &cause, attempt: 1 };
     if !matches!(topology.handlers().decide(&failure, Verdict::Skip), Verdict::Skip | Verdict::DeadLetter) {
         let (node, source_partition) = (node.to_owned(), source.clone());
-        return Err(TaskFailure { stage: Stage::Decode, node, source_partition, offset: record.offset, cause }.into());
+        return Err(TaskFailure { stage: error.stage, node, source_partition, offset: record.offset, cause }.into());
     }
     tracing::warn!(%source, offset = record.offset, cause, "a row of a global table cannot be read and is skipped");
     metrics::counter!("nowfold_records_dropped_total", "reason" => "global_decode").increment(1);

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nowfold_core::failure::{Failure, Stage, TaskFailure, Verdict};
+use nowfold_core::failure::{Failure, TaskFailure, Verdict};
 use nowfold_core::names::{Offset, TopicName, TopicPartition};
 use nowfold_core::processor::ChangelogWrite;
 use nowfold_core::query::StoreHub;
 use nowfold_core::record::{Headers, LogRecord, OutputRecord};
-use nowfold_core::serde::{SerdeEnv, SerdeError};
+use nowfold_core::serde::SerdeEnv;
 use nowfold_core::task::{Effects, Processed, SourceStatus, Task, TaskId, TaskIdle};
 use nowfold_core::time::Clock;
-use nowfold_core::topology::{StartPolicy, Topology, changelog_topic};
+use nowfold_core::topology::{GlobalError, StartPolicy, Topology, changelog_topic};
 
 use crate::ManualClock;
 use crate::calls::PendingCalls;
@@ -207,6 +207,8 @@ impl Engine {
     }
 
     fn open(&mut self) {
+        let begun = self.topology.begin_globals();
+        begun.unwrap_or_else(|error| panic!("a global store cannot begin: {error}"));
         for part in self.topology.subtopologies() {
             let n_tasks = part.sources.iter().filter_map(|source| self.log.n_partitions(&source.topic)).max();
             for partition in 0..n_tasks.unwrap_or(0) {
@@ -271,13 +273,13 @@ impl Engine {
         at: &TopicPartition,
         table: &str,
         record: &LogRecord,
-        error: &SerdeError,
+        error: &GlobalError,
     ) -> Result<(), TaskFailure> {
         let cause = error.to_string();
-        let failure = Failure { stage: Stage::Decode, node: table, source: at, record, cause: &cause, attempt: 1 };
+        let failure = Failure { stage: error.stage, node: table, source: at, record, cause: &cause, attempt: 1 };
         if !matches!(self.topology.handlers().decide(&failure, Verdict::Skip), Verdict::Skip | Verdict::DeadLetter) {
             let (node, source_partition) = (table.to_owned(), at.clone());
-            return Err(TaskFailure { stage: Stage::Decode, node, source_partition, offset: record.offset, cause });
+            return Err(TaskFailure { stage: error.stage, node, source_partition, offset: record.offset, cause });
         }
         *self.counts.entry("global_decode").or_default() += 1;
         Ok(())

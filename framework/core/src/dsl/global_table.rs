@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 
 use super::StreamsBuilder;
 use super::source::Reader;
-use crate::names::TopicName;
+use crate::names::{TopicName, TopicPartition};
 use crate::serde::{SerdeError, Serializer, TableSerdes};
 use crate::time::Timestamp;
 use crate::topology::{GlobalSpec, TopicRequirement, TopicRole};
@@ -101,11 +101,11 @@ impl StreamsBuilder {
         let reader: Reader<K, V> = Reader::new(&serdes);
         let rows: Arc<RwLock<Rows<V>>> = Arc::default();
         let table = GlobalTable { topic: topic.clone(), key: serdes.key_serializer(), rows: rows.clone() };
-        let apply = Arc::new(move |topic: &TopicName, record: &crate::record::LogRecord| {
+        let apply = Arc::new(move |source: &TopicPartition, record: &crate::record::LogRecord| {
             let Some(key) = record.key.clone() else { return Ok(()) };
             match &record.value {
                 Some(_) => {
-                    let row = Arc::new(reader.value(topic, record)?);
+                    let row = Arc::new(reader.value(&source.topic, record)?);
                     rows.write().insert(key, (row, record.timestamp))
                 }
                 None => rows.write().remove(&key),
@@ -113,7 +113,7 @@ impl StreamsBuilder {
             Ok(())
         });
         let mut graph = self.0.borrow_mut();
-        graph.global(GlobalSpec { name: topic.as_str().into(), topic, apply });
+        graph.global(GlobalSpec { name: topic.as_str().into(), topic, apply, begin: None, store: None });
         graph.formats.push(Arc::new(serdes));
         table
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::KStream;
 use super::codec::Codec;
+use super::join_self::{SelfJoin, pairing};
 use super::join_side::{JoinParts, JoinSide, Match};
 use super::join_waiting::Waiting;
 use super::process::each;
@@ -54,7 +55,8 @@ struct Padded {
 
 impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     /// Joins each left record with every right record of its key within the windows, as they come. Results bear the larger
-    /// timestamp of both. Records with a null key or value are dropped. A side whose key was changed goes through
+    /// timestamp of both. Records with a null key or value are dropped. A stream that is joined with itself is kept once, in
+    /// the store of the left side. A side whose key was changed goes through
     /// `<application>-<name>-left-repartition` or `<application>-<name>-right-repartition`.
     ///
     /// ```
@@ -119,11 +121,16 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         }
         let [left_rows, right_rows, waiting] = ["left", "right", "waiting"].map(|side| store_name(name, side));
         let (left_codec, right_codec) = (Codec::new("", joined.left), Codec::new("", joined.right));
+        let pads = padded.left || padded.right;
+        let itself = (self.node == right.node && !pads).then(|| pairing(&join)).flatten();
         let left = self.brought_by(left_rows.as_str(), left_codec.clone(), padded.left);
+        if let Some(join) = itself {
+            let codec = left.buffer(&left_rows, windows, &left_codec);
+            return SelfJoin { store: left_rows, codec, join, windows }.add_to(&builder, name, left.node);
+        }
         let right = right.brought_by(right_rows.as_str(), right_codec.clone(), padded.right);
         let left_codec = left.buffer(&left_rows, windows, &left_codec);
         let right_codec = right.buffer(&right_rows, windows, &right_codec);
-        let pads = padded.left || padded.right;
         let waiting = pads.then(|| {
             builder.state_store(StoreSpec::key_value(waiting.clone()));
             Waiting::new(&waiting, windows, millis(joined.emit_every))

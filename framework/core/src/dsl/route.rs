@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::KStream;
+use super::sink::partition_of;
 use crate::failure::Stage;
 use crate::names::TopicName;
 use crate::processor::ProcessError;
@@ -96,7 +97,8 @@ impl<K: 'static, V: 'static> Node for RouteNode<K, V> {
             let cause = format!("it is sent to topic {topic}, which is none of {:?}", self.0.topics);
             return Err(ProcessError::at(Stage::Produce, cause, false));
         }
-        let output = self.encode(&topic, record).map_err(|error| ProcessError::serde(Stage::Produce, &error))?;
+        let mut output = self.encode(&topic, record).map_err(|error| ProcessError::serde(Stage::Produce, &error))?;
+        output.partition = partition_of(cx, &*self.0.key, &output);
         cx.shared.effects.outputs.push(output);
         Ok(())
     }

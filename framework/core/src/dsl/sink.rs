@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use super::KStream;
 use crate::failure::Stage;
-use crate::names::TopicName;
+use crate::names::{Partition, TopicName};
+use crate::partition::partition_for_key;
 use crate::processor::ProcessError;
 use crate::record::{OutputRecord, Record};
 use crate::serde::{Produced, SerdeError, Serializer};
@@ -17,7 +18,8 @@ use crate::topology::{TopicRequirement, TopicRole};
 
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// Writes the stream to a topic of others, which must exist. Partition: murmur2 of the key's bytes, as Kafka's
-    /// default partitioner; the record's timestamp and headers go along. The node is named `to-{topic}`.
+    /// default partitioner; of windowed keys that of the key inside, so that a key's windows lie where the key does, with
+    /// the number of partitions that the topic had at the start (Kafka Streams' `WindowedStreamPartitioner`); the record's timestamp and headers go along. The node is named `to-{topic}`.
     ///
     /// ```
     /// # use nowfold_core::{dsl::StreamsBuilder, serde::Plain, time::Timestamp};
@@ -82,6 +84,18 @@ impl<K: 'static, V: 'static> SinkNode<K, V> {
     }
 }
 
+/// The partition of a windowed key; every other one is left to the default partitioner.
+pub(super) fn partition_of<K: 'static>(
+    cx: &NodeContext<'_>,
+    key: &dyn Serializer<K>,
+    output: &OutputRecord,
+) -> Option<Partition> {
+    let bytes = output.key.as_ref()?;
+    let decisive = key.partitioned_by(bytes);
+    let n = cx.shared.sizes.get(&output.topic).copied().filter(|n| *n > 0)?;
+    (decisive.len() < bytes.len()).then(|| partition_for_key(decisive, n))
+}
+
 impl<K: 'static, V: 'static> Node for SinkNode<K, V> {
     fn process(&mut self, cx: &mut NodeContext<'_>, slot: &mut dyn Any) -> Result<(), ProcessError> {
         let record = slot.downcast_mut::<Option<Record<K, V>>>().and_then(Option::take);
@@ -90,6 +104,9 @@ impl<K: 'static, V: 'static> Node for SinkNode<K, V> {
         if self.keyed && output.key.is_none() {
             cx.shared.count("null_key");
             return Ok(());
+        }
+        if !self.intermediate {
+            output.partition = partition_of(cx, &*self.key, &output);
         }
         // Each record gets an origin of its own. It ends with the application: several records of a sink may come from
         // one record of an intermediate topic, and would look like one event to whoever reads the sink.

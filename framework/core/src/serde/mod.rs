@@ -146,6 +146,12 @@ pub trait Serializer<T>: Send + Sync + 'static {
     fn is_null(&self, _value: &T) -> bool {
         false
     }
+
+    /// The part of a key's bytes that decides about its partition in topics of others: all of them but for windowed keys,
+    /// whose windows go where the key inside goes.
+    fn partitioned_by<'b>(&self, key: &'b Bytes) -> &'b [u8] {
+        key
+    }
 }
 
 /// What a serde, or a pair of them, is called and what it needs before the first record.

@@ -119,6 +119,11 @@ impl<K: 'static> Serializer<Windowed<K>> for KeyOut<K> {
         let Some(inner) = self.0.serialize(topic, &key.key)? else { return Ok(None) };
         Ok(Some([&inner[..], &self.1.bytes(key.window)].concat().into()))
     }
+
+    fn partitioned_by<'b>(&self, key: &'b Bytes) -> &'b [u8] {
+        let n = key.len().saturating_sub(self.1.len());
+        key.get(..n).unwrap_or(key)
+    }
 }
 
 impl<S> fmt::Debug for KeyIn<S> {

@@ -16,6 +16,7 @@ mod current;
 mod effects;
 mod flight;
 mod flush;
+pub(crate) mod global;
 pub(crate) mod graph;
 mod idle;
 pub(crate) mod node;
@@ -45,6 +46,7 @@ use crate::names::{Offset, Partition, StoreName, TopicName, TopicPartition};
 use crate::record::LogRecord;
 use crate::state::{Changelog, StateStore, StoreError, StoreSpec};
 use crate::time::Timestamp;
+use crate::topology::graph::NodeKind;
 use crate::topology::{StartPolicy, SubTopology, Topology, changelog_topic};
 use graph::Node;
 use pending::Pending;
@@ -151,12 +153,15 @@ impl Task {
             })
             .collect();
         let stores = stores(topology, part, engine);
+        let wiring = wiring::wire(topology, part, &stores);
+        let mut shared = Shared::new(stores, topology.handlers().clone(), topology.dead_letter_topic().cloned());
+        shared.sizes = sinks(topology, part).map(|topic| (topic.clone(), partitions_of(topic))).collect();
         Self {
             id: TaskId { subtopology: part.id, partition },
             nodes,
-            wiring: wiring::wire(topology, part, &stores),
+            wiring,
             queues,
-            shared: Shared::new(stores, topology.handlers().clone(), topology.dead_letter_topic().cloned()),
+            shared,
             commits_at_rest: has_calls(topology, part) && keeps_state(topology, part),
             changelogs: changelogs(topology, part),
             default_verdict: default_verdict(topology, part),
@@ -268,6 +273,16 @@ fn has_calls(topology: &Topology, part: &SubTopology) -> bool {
 fn keeps_state(topology: &Topology, part: &SubTopology) -> bool {
     let specs = part.stores.iter().filter_map(|name| topology.stores().get(name));
     specs.map(|spec| &spec.changelog).any(|changelog| *changelog != Changelog::None)
+}
+
+/// The topics that the part writes streams to.
+fn sinks<'t>(topology: &'t Topology, part: &'t SubTopology) -> impl Iterator<Item = &'t TopicName> {
+    let nodes = part.nodes.iter().filter_map(|&index| topology.nodes().get(index));
+    nodes.flat_map(|node| match &node.kind {
+        NodeKind::Sink(topic) => std::slice::from_ref(topic),
+        NodeKind::Router(topics) => topics,
+        NodeKind::Source(_) | NodeKind::Processor => &[],
+    })
 }
 
 fn default_verdict(topology: &Topology, part: &SubTopology) -> Verdict {

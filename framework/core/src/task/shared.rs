@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) schedules: Schedules,
     pub(crate) calls: Calls,
     pub(crate) caches: Caches,
+    /// Numbers of partitions of the topics that are written to.
+    pub(crate) sizes: BTreeMap<TopicName, i32>,
     /// Since when the sources above the node that is being punctuated have had nothing.
     pub(crate) idle_since: Option<Timestamp>,
     /// The present record only rebuilds stores.
@@ -102,6 +104,10 @@ pub(super) struct Stop {
 }
 
 impl Stop {
+    pub(super) fn into_error(self) -> ProcessError {
+        ProcessError::at(self.stage, self.cause, self.retriable)
+    }
+
     pub(super) fn into_failure(self, source_partition: TopicPartition, offset: Offset) -> TaskFailure {
         TaskFailure { stage: self.stage, node: self.node.to_string(), source_partition, offset, cause: self.cause }
     }
@@ -117,6 +123,7 @@ impl Shared {
             schedules: Schedules::default(),
             calls: Calls::default(),
             caches: Caches::default(),
+            sizes: BTreeMap::new(),
             idle_since: None,
             replaying: false,
             handlers,

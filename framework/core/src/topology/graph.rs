@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::error::{TopologyError, TopologyFault};
-use super::requirement::{PartitionCount, TopicBlueprint, TopicRequirement, TopicRole};
-use super::{CoPartition, GlobalSpec, SubTopology, Topology, subtopology};
+use super::requirement::TopicRequirement;
+use super::{CoPartition, GlobalSpec, Topology, subtopology};
 use crate::failure::FailureHandlers;
 use crate::names::{StoreName, TopicName};
 use crate::serde::Format;
@@ -200,11 +200,17 @@ impl GraphBuilder {
     }
 
     pub(crate) fn add_store(&mut self, spec: StoreSpec) {
-        self.check_name("store", spec.name.as_str());
-        if self.stores.contains_key(&spec.name) {
-            self.faults.push(TopologyFault::DuplicateStore { name: spec.name.to_string() });
-        }
+        self.check_store(&spec.name);
         self.stores.insert(spec.name.clone(), spec);
+    }
+
+    /// Checks the name of a store that is about to be added.
+    pub(crate) fn check_store(&mut self, name: &StoreName) {
+        self.check_name("store", name.as_str());
+        let mut globals = self.globals.iter().filter_map(|global| global.store.as_ref());
+        if self.stores.contains_key(name) || globals.any(|known| known == name) {
+            self.faults.push(TopologyFault::DuplicateStore { name: name.to_string() });
+        }
     }
 
     pub(crate) fn connect(&mut self, node: usize, stores: &[StoreName]) {
@@ -247,13 +253,6 @@ impl GraphBuilder {
         }
     }
 
-    pub(crate) fn require(&mut self, requirement: TopicRequirement) {
-        match self.requirements.iter_mut().find(|known| known.name == requirement.name) {
-            Some(known) => merge(known, requirement),
-            None => self.requirements.push(requirement),
-        }
-    }
-
     fn source_topics(&self) -> impl Iterator<Item = &TopicName> {
         let topics = self.nodes.iter().filter_map(|node| match &node.kind {
             NodeKind::Source(topic) => Some(topic),
@@ -287,52 +286,6 @@ impl GraphBuilder {
         Ok(Topology::new(self, subtopologies))
     }
 
-    fn is_repartition(&self, topic: &TopicName) -> bool {
-        let mut found = self.requirements.iter().filter(|requirement| requirement.name == *topic);
-        found.any(|requirement| requirement.role == TopicRole::Repartition)
-    }
-
-    fn require_changelogs(&mut self) {
-        let used = |name: &StoreName| self.nodes.iter().any(|node| node.stores.contains(name));
-        let logged = self.stores.values().filter(|store| store.changelog == Changelog::Topic && used(&store.name));
-        let topics: Vec<_> = logged
-            .map(|store| {
-                let mut config: Vec<_> = store.topic_config.clone();
-                config.push(("message.timestamp.type", "CreateTime".to_owned()));
-                (changelog_topic(&self.app, &store.name), config)
-            })
-            .collect();
-        for (name, config) in topics {
-            let config: Vec<_> = config.iter().map(|(key, value)| (*key, value.as_str())).collect();
-            self.check_name("topic", name.as_str());
-            self.require(TopicRequirement {
-                name,
-                role: TopicRole::Changelog,
-                create: Some(TopicBlueprint::new(PartitionCount::LargestOf(Vec::new()), &config)),
-                rules: vec![super::requirement::TopicRule {
-                    key: "cleanup.policy",
-                    expected: super::requirement::Expected::Containing("compact"),
-                    code: "NF130",
-                    consequence: "state would be lost",
-                }],
-            });
-        }
-    }
-
-    fn check_changelogs(&mut self, parts: &[SubTopology]) {
-        for (part, store) in parts.iter().flat_map(|part| part.stores.iter().map(move |store| (part, store))) {
-            let Some(Changelog::Table(topic) | Changelog::EventLog(topic)) =
-                self.stores.get(store).map(|s| &s.changelog)
-            else {
-                continue;
-            };
-            if !part.sources.iter().any(|source| source.topic == *topic) {
-                let (store, topic) = (store.to_string(), topic.to_string());
-                self.faults.push(TopologyFault::UnreadChangelog { store, topic });
-            }
-        }
-    }
-
     /// What lies below a call gets no record that only rebuilds a store.
     fn check_calls(&mut self) {
         let is_event_log = |store: &&StoreName| {
@@ -351,52 +304,5 @@ impl GraphBuilder {
             }
         }
         self.faults.extend(faults);
-    }
-
-    fn require_dead_letters(&mut self) {
-        let lenient = self.nodes.iter().any(|node| node.dead_letters_by_default);
-        let wanted = !self.handlers.is_empty() || lenient || self.writes_dead_letters;
-        if self.dead_letter_topic.is_none() && wanted {
-            self.dead_letter_topic = Some(TopicName::from(format!("{}-dead-letters", self.app)));
-        }
-        if let Some(name) = self.dead_letter_topic.clone() {
-            self.check_name("topic", name.as_str());
-            let create = Some(TopicBlueprint::new(PartitionCount::Fixed(1), &[]));
-            self.require(TopicRequirement { name, role: TopicRole::DeadLetters, create, rules: Vec::new() });
-        }
-    }
-}
-
-/// `<application>-<store>-changelog`, as Kafka Streams names them.
-pub fn changelog_topic(app: &str, store: &StoreName) -> TopicName {
-    TopicName::from(format!("{app}-{store}-changelog"))
-}
-
-/// A topic that is both written and read here is an intermediate one; settings and rules add up.
-fn merge(known: &mut TopicRequirement, other: TopicRequirement) {
-    if known.role != other.role {
-        known.role = TopicRole::Intermediate;
-    }
-    match (&mut known.create, other.create) {
-        (Some(known), Some(other)) => merge_settings(known, other),
-        (known, other) => *known = known.take().or(other),
-    }
-    for rule in other.rules {
-        if !known.rules.contains(&rule) {
-            known.rules.push(rule);
-        }
-    }
-}
-
-/// Of two settings the later wins, of two durations the longer.
-fn merge_settings(known: &mut TopicBlueprint, other: TopicBlueprint) {
-    for (key, value) in other.config {
-        let shorter = |known: &String| match (known.parse::<i64>(), value.parse::<i64>()) {
-            (Ok(known), Ok(new)) => known == -1 || (new != -1 && new < known),
-            _ => false,
-        };
-        if !known.config.get(&key).is_some_and(shorter) {
-            known.config.insert(key, value);
-        }
     }
 }

@@ -3,8 +3,10 @@
 
 mod describe;
 mod error;
+mod global;
 pub(crate) mod graph;
 mod identity;
+mod needs;
 mod requirement;
 mod sizing;
 mod subtopology;
@@ -14,8 +16,10 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use error::{TopologyError, TopologyFault};
-pub use graph::changelog_topic;
+pub use global::GlobalError;
+pub(crate) use global::GlobalSpec;
 pub use identity::TopologyIdentity;
+pub use needs::changelog_topic;
 pub use requirement::{Expected, PartitionCount, TopicBlueprint, TopicRequirement, TopicRole, TopicRule};
 pub use subtopology::{SourceTopic, StartPolicy, SubTopology};
 
@@ -25,17 +29,6 @@ use crate::record::LogRecord;
 use crate::serde::{SerdeEnv, SerdeError};
 use crate::state::StoreSpec;
 use graph::{GraphBuilder, NodeSpec};
-
-/// Applies one record to a global table.
-pub(crate) type ApplyGlobal = Arc<dyn Fn(&TopicName, &LogRecord) -> Result<(), SerdeError> + Send + Sync>;
-
-/// A table that every process holds whole.
-#[derive(Clone)]
-pub(crate) struct GlobalSpec {
-    pub(crate) name: Arc<str>,
-    pub(crate) topic: TopicName,
-    pub(crate) apply: ApplyGlobal,
-}
 
 /// Topics that a join needs to have equal numbers of partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,13 +101,21 @@ impl Topology {
         self.0.graph.formats.iter().try_for_each(|format| format.configure(env))
     }
 
-    /// Applies a record of a global table's topic to the table.
+    /// Begins with empty global stores. Call once at every start, before the first [`apply_global`](Self::apply_global).
     ///
     /// # Errors
-    /// When it cannot be decoded; the table is unchanged then.
-    pub fn apply_global(&self, source: &TopicPartition, record: &LogRecord) -> Result<(), SerdeError> {
+    /// When a processor refuses to begin.
+    pub fn begin_globals(&self) -> Result<(), GlobalError> {
+        self.0.graph.globals.iter().filter_map(|global| global.begin.as_ref()).try_for_each(|begin| begin())
+    }
+
+    /// Applies a record of the topic of a global table or store.
+    ///
+    /// # Errors
+    /// When it cannot be decoded or its processor refuses it; table and store are unchanged then.
+    pub fn apply_global(&self, source: &TopicPartition, record: &LogRecord) -> Result<(), GlobalError> {
         let mut tables = self.0.graph.globals.iter().filter(|global| global.topic == source.topic);
-        tables.try_for_each(|global| (global.apply)(&source.topic, record))
+        tables.try_for_each(|global| (global.apply)(source, record))
     }
 
     /// Whether an operator makes calls, so that whoever runs the tasks needs a way to run futures.

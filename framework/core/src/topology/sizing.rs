@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::TopologyFault;
-use super::graph::{GraphBuilder, NodeKind, changelog_topic};
+use super::graph::{GraphBuilder, NodeKind};
+use super::needs::changelog_topic;
 use super::requirement::{PartitionCount, TopicRequirement};
 use super::subtopology::SubTopology;
 use crate::names::TopicName;

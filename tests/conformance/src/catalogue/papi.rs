@@ -1,7 +1,8 @@
 //! The Processor API.
 
+use nowfold_core::dsl::GlobalStore;
 use nowfold_core::serde::Plain;
-use nowfold_core::state::{StoreSpec, WindowOptions};
+use nowfold_core::state::{KeyValueReader, MemoryMap, StoreSpec, WindowOptions};
 use nowfold_core::task::PunctuationClock;
 
 use super::{
@@ -29,10 +30,11 @@ pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
             plan.stores.push(("kv", StoreKind::Plain(Kind::Text)));
         }
         "papi-global-store" => {
-            let table = plan.app.global_table("global", Plain::<Text, String>::new());
-            let kept = table.clone();
+            let spec = StoreSpec::key_value("g");
+            let store = plan.app.global_store("global", text(), spec, || processors::FillGlobal);
+            let kept = store.clone();
             plan.input("in").process("read", move || processors::read_global(kept.clone()), &[]).to("out", text());
-            plan.global_store(table, false);
+            plan.stores.push(("g", StoreKind::Global { rows: Box::new(move || global_rows(&store)), stamped: false }));
         }
         "papi-forward-children" => {
             let routed = plan.input("in").process("route", || processors::each(processors::route), &[]);
@@ -104,4 +106,11 @@ pub(super) fn add(plan: &mut Plan<'_>, name: &str) -> Outcome {
         _ => return Err(BuildError::Unknown),
     }
     Ok(())
+}
+
+/// The rows of a global store, as texts.
+fn global_rows(store: &GlobalStore) -> Vec<(String, String, i64)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let rows = store.reader::<MemoryMap>().and_then(|rows| rows.prefix(&[], usize::MAX).ok()).unwrap_or_default();
+    rows.into_iter().map(|(key, value)| (text(&key), text(&value), 0)).collect()
 }

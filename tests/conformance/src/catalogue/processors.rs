@@ -3,10 +3,10 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
-use nowfold_core::dsl::GlobalTable;
+use nowfold_core::dsl::GlobalStore;
 use nowfold_core::processor::{LoggedKeyValue, ProcessError, Processor, ProcessorContext};
 use nowfold_core::record::Record;
-use nowfold_core::state::KeyRange;
+use nowfold_core::state::{KeyRange, KeyValueReader, MemoryMap};
 use nowfold_core::time::Timestamp;
 
 use super::Text as Nullable;
@@ -132,12 +132,28 @@ pub(super) fn read(cx: &mut Context<'_, '_>, record: Text) -> Outcome {
     cx.forward(record.with_value(value))
 }
 
+/// `papi-global-store`, the filling side: null keys are ignored, null values delete.
+pub(super) struct FillGlobal;
+
+impl Processor<Nullable, Nullable, (), ()> for FillGlobal {
+    fn process(&mut self, cx: &mut ProcessorContext<'_, '_, (), ()>, record: Text) -> Outcome {
+        let Some(key) = record.key else { return Ok(()) };
+        let mut store = cx.key_value("g")?;
+        match record.value {
+            Some(value) => store.put(Bytes::from(key), Bytes::from(value))?,
+            None => store.delete(key.as_bytes())?,
+        }
+        Ok(())
+    }
+}
+
 /// `papi-global-store`, the reading side.
-pub(super) fn read_global(
-    table: GlobalTable<Nullable, String>,
-) -> impl Processor<Nullable, Nullable, Nullable, Nullable> + 'static {
+pub(super) fn read_global(store: GlobalStore) -> impl Processor<Nullable, Nullable, Nullable, Nullable> + 'static {
     each(move |cx: &mut Context<'_, '_>, record: Text| {
-        let found = table.get(&record.key)?.map_or_else(|| "null".to_owned(), |row| row.to_string());
+        let rows =
+            store.reader::<MemoryMap>().ok_or_else(|| ProcessError::new("the global store is of another kind"))?;
+        let row = record.key.as_ref().map(|key| rows.get(key.as_bytes())).transpose()?.flatten();
+        let found = row.map_or_else(|| "null".to_owned(), |row| String::from_utf8_lossy(&row).into_owned());
         let value = Some(format!("{}={found}", show(&record.value)));
         cx.forward(record.with_value(value))
     })
