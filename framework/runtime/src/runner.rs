@@ -17,6 +17,7 @@ use super::error::RuntimeError;
 use super::executor::CallExecutor;
 use super::host;
 use super::local::{LocalState, LocalStores, LogOrigin, World};
+use super::membership::OffsetCommit;
 use super::pace::Throttle;
 use super::source::{BLOCKED_BACKOFF, LocalSource, Source};
 use super::status::{Restored, TaskPhase, TaskStatus};
@@ -296,13 +297,19 @@ impl Runner {
         self.has_effects || !(self.only_keeps_event_logs() || self.task.offsets().is_empty())
     }
 
-    pub(crate) fn offsets(&self) -> Vec<(TopicPartition, Offset)> {
-        self.task.offsets()
+    pub(crate) fn offsets(&self) -> Vec<OffsetCommit> {
+        self.with_note(self.task.offsets())
     }
 
     /// The offsets of all sources, moved or not.
-    pub(crate) fn positions(&self) -> Vec<(TopicPartition, Offset)> {
-        self.task.positions()
+    pub(crate) fn positions(&self) -> Vec<OffsetCommit> {
+        self.with_note(self.task.positions())
+    }
+
+    fn with_note(&self, offsets: Vec<(TopicPartition, Offset)>) -> Vec<OffsetCommit> {
+        let note = self.task.note();
+        let commit = |(partition, offset)| OffsetCommit { partition, offset, metadata: note.clone() };
+        offsets.into_iter().map(commit).collect()
     }
 
     /// All that was processed is committed on the broker.

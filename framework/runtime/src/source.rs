@@ -74,6 +74,9 @@ impl Source {
     ) -> Result<Self, RuntimeError> {
         let partition = TopicPartition { topic: topic.topic.clone(), partition: task.id().partition };
         let committed = broker.committed(group, std::slice::from_ref(&partition))?.pop().flatten();
+        if let Some(committed) = &committed {
+            task.recall(&committed.metadata);
+        }
         let committed = committed.map(|committed| committed.offset);
         let opened_at = bounds(broker.as_ref(), group, &partition, committed)?;
         let mut beginning = beginning(topic.start, opened_at, committed, local.position);

@@ -16,7 +16,7 @@ use super::host;
 use super::mailbox::{Sender, channel};
 use super::membership::{Generation, OffsetCommit};
 use super::runner::Runner;
-use super::worker::{Grant, RETRY, Report, StopTimes, Worker, to_commit};
+use super::worker::{Grant, RETRY, Report, StopTimes, Worker};
 
 /// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ impl Worker {
 
     fn offsets_to_commit(&self, all: bool) -> Vec<OffsetCommit> {
         let offsets = if all { Runner::positions } else { Runner::offsets };
-        self.runners.iter().flat_map(offsets).map(to_commit).collect()
+        self.runners.iter().flat_map(offsets).collect()
     }
 
     /// What a thread that ends with an error leaves behind: nothing that holds others up.

@@ -286,7 +286,6 @@ impl Worker {
             return Ok(());
         }
         let (reply, answer) = mailbox::channel();
-        let offsets = offsets.into_iter().map(to_commit).collect();
         if self.reports.send(Report::Commit(Commit { offsets, epoch: self.epoch, reply })).is_err() {
             return Ok(());
         }
@@ -331,7 +330,7 @@ impl Worker {
         let stored = self.outbox.flush(self.config.flush_timeout.min(left))?;
         self.commit_epochs(stored)?;
         let leaving = self.take(ids);
-        let offsets = leaving.iter().filter(|_| stored).flat_map(Runner::offsets).map(to_commit).collect();
+        let offsets = leaving.iter().filter(|_| stored).flat_map(Runner::offsets).collect();
         leaving.into_iter().for_each(Runner::close);
         let _ = self.reports.send(Report::Finished(number, offsets));
         Ok(())
@@ -356,7 +355,7 @@ impl Worker {
         }
         let stored = self.outbox.flush(deadline.saturating_duration_since(drained).max(Duration::from_millis(100)))?;
         self.commit_epochs(stored)?;
-        let offsets: Vec<_> = self.runners.iter().flat_map(Runner::offsets).map(to_commit).collect();
+        let offsets: Vec<_> = self.runners.iter().flat_map(Runner::offsets).collect();
         let uncommitted = if stored { 0 } else { offsets.len() };
         let times = StopTimes { drain: drained - started, flush: host::since(drained), uncommitted };
         let offsets = if stored { offsets } else { Vec::new() };
@@ -377,10 +376,6 @@ pub(crate) fn caught<T>(who: &str, body: impl FnOnce() -> Result<T, RuntimeError
 pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> &str {
     let words = panic.downcast_ref::<String>().map(String::as_str);
     words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
-}
-
-pub(crate) fn to_commit((partition, offset): (nowfold_core::names::TopicPartition, i64)) -> OffsetCommit {
-    OffsetCommit { partition, offset, metadata: String::new() }
 }
 
 /// Whether the same may succeed soon for this task.

@@ -33,6 +33,8 @@ pub(crate) struct Engine {
     pub(crate) started: bool,
     pub(crate) idle: TaskIdle,
     committed: BTreeMap<TopicPartition, Offset>,
+    /// What tasks keep beside the committed offsets.
+    notes: BTreeMap<TopicPartition, String>,
     globals: BTreeMap<TopicPartition, Offset>,
     pub(crate) tasks: Vec<Running>,
     pub(crate) calls: PendingCalls,
@@ -61,6 +63,7 @@ impl Engine {
             started: false,
             idle: TaskIdle::default(),
             committed: BTreeMap::new(),
+            notes: BTreeMap::new(),
             globals: BTreeMap::new(),
             tasks: Vec::new(),
             calls: PendingCalls::default(),
@@ -117,7 +120,9 @@ impl Engine {
     pub(crate) fn commit(&mut self) {
         self.prepare_commit();
         for running in &mut self.tasks {
-            self.committed.extend(running.task.offsets());
+            let (offsets, note) = (running.task.offsets(), running.task.note());
+            self.notes.extend(offsets.iter().map(|(at, _)| (at.clone(), note.clone())));
+            self.committed.extend(offsets);
             running.task.committed();
         }
     }
@@ -235,6 +240,7 @@ impl Engine {
             };
             task.begin(&partition, position, replay_until);
             task.effects_from(&partition, committed.unwrap_or(low));
+            task.recall(self.notes.get(&partition).map_or("", String::as_str));
             (partition, position)
         };
         sources.into_iter().map(begin).collect()

@@ -49,6 +49,7 @@ mod source;
 mod source_time;
 mod stream;
 mod suppress;
+mod suppress_buffer;
 mod table;
 mod table_filter;
 mod table_group;

@@ -139,6 +139,7 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
         };
         let SessionWindows { gap, grace } = self.parts.windows;
         self.stream_time = self.stream_time.max(record.timestamp.as_millis());
+        cx.raw().remember_time(self.stream_time);
         // Before the record is written, which may push what closes now out of the store.
         self.close(cx, &record.headers, false)?;
         let merged = self.near(cx, &key, record.timestamp.as_millis())?;
@@ -167,8 +168,10 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
         let closed = self.closing.begin(cx)?.map_or(i64::MIN, |close| {
             close.saturating_add(self.parts.windows.grace.saturating_add(self.parts.windows.gap))
         });
-        let newest = cx.session(self.parts.store.as_str())?.newest()?.map_or(i64::MIN, Timestamp::as_millis);
-        self.stream_time = closed.max(newest);
+        self.stream_time = closed.max(cx.raw().recalled_time());
+        if self.stream_time > i64::MIN {
+            cx.raw().remember_time(self.stream_time);
+        }
         Ok(())
     }
 
@@ -178,6 +181,7 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
             return Ok(());
         };
         self.stream_time = now;
+        cx.raw().remember_time(now);
         self.close(cx, &Headers::new(), true)
     }
 }

@@ -204,6 +204,7 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
         }
         let (time, difference) = (record.timestamp.as_millis(), self.windows.difference);
         self.stream_time = self.stream_time.max(time);
+        cx.raw().remember_time(self.stream_time);
         let close = self.stream_time.saturating_sub(self.windows.grace);
         if time.saturating_add(difference) < close {
             let missed = vec![self.window(time.saturating_sub(difference).max(0))];
@@ -220,7 +221,10 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
 
     fn init(&mut self, cx: Results<'_, '_, '_, K, A>) -> Result<(), ProcessError> {
         let closed = self.closing.begin(cx)?.map_or(i64::MIN, |close| close.saturating_add(self.windows.grace));
-        self.stream_time = closed.max(self.parts.stream_time(cx)?);
+        self.stream_time = closed.max(cx.raw().recalled_time());
+        if self.stream_time > i64::MIN {
+            cx.raw().remember_time(self.stream_time);
+        }
         Ok(())
     }
 
@@ -230,6 +234,7 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
             return Ok(());
         };
         self.stream_time = now;
+        cx.raw().remember_time(now);
         self.close(cx, &Headers::new(), true)
     }
 }

@@ -83,18 +83,6 @@ impl<K: Clone + 'static, V: 'static, A: 'static> WindowFold<K, V, A> {
         Ok(cx.window(self.store.as_str())?.get(key, start)?.as_ref().and_then(unstamp))
     }
 
-    /// The largest timestamp that the store's newest windows know of. After a restart this is how far stream time had
-    /// come at least; Kafka Streams' operators begin anew then.
-    pub(super) fn stream_time(&self, cx: Results<'_, '_, '_, K, A>) -> Result<i64, ProcessError> {
-        let store = cx.window(self.store.as_str())?;
-        let Some(newest) = store.newest()? else { return Ok(i64::MIN) };
-        // The newest record of sliding windows may lie in one that began before those of others.
-        let back = if matches!(self.windows, Windows::Sliding(_)) { self.windows.length_ms() } else { 0 };
-        let from = Timestamp::from_millis(newest.as_millis().saturating_sub(back));
-        let times = store.fetch_all(from, newest)?.into_iter().filter_map(|entry| Some(unstamp(&entry.value)?.0));
-        Ok(times.chain([newest]).max().map_or(i64::MIN, Timestamp::as_millis))
-    }
-
     /// Sends every window that begins within `from..=to` downstream.
     pub(super) fn emit_closed(
         &self,
@@ -149,6 +137,7 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
         };
         let time = record.timestamp.as_millis();
         self.stream_time = self.stream_time.max(time);
+        cx.raw().remember_time(self.stream_time);
         // Before the record is written, which may push what closes now out of the store.
         self.close(cx, &record.headers, false)?;
         let mut late = Vec::new();
@@ -165,7 +154,10 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
 
     fn init(&mut self, cx: Results<'_, '_, '_, K, A>) -> Result<(), ProcessError> {
         let closed = self.closing.begin(cx)?.map_or(i64::MIN, |close| close.saturating_add(self.parts.windows.grace()));
-        self.stream_time = closed.max(self.parts.stream_time(cx)?);
+        self.stream_time = closed.max(cx.raw().recalled_time());
+        if self.stream_time > i64::MIN {
+            cx.raw().remember_time(self.stream_time);
+        }
         Ok(())
     }
 
@@ -175,6 +167,7 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
             return Ok(());
         };
         self.stream_time = now;
+        cx.raw().remember_time(now);
         self.close(cx, &Headers::new(), true)
     }
 }

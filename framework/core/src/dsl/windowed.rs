@@ -26,8 +26,8 @@ use crate::window::{Windowed, Windows};
 
 /// A grouped stream within windows of time, ready to be aggregated.
 ///
-/// Stream time is that of the operator: the largest timestamp that reached it, before a restart too as far as its store
-/// tells. A record that comes after its window has
+/// Stream time is that of the operator: the largest timestamp that reached it, before a restart too: it is kept beside the
+/// committed offsets. A record that comes after its window has
 /// closed is dropped and counted as `late_record`, or goes to the side output that [`late`](Self::late) gives.
 #[must_use = "a windowed stream does nothing until it is aggregated"]
 #[derive(Debug)]

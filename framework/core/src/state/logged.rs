@@ -181,14 +181,6 @@ impl LoggedWindow<'_> {
         self.inner.fetch_all(from, to)
     }
 
-    /// The largest start written, as far as the engine knows.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    pub fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.inner.newest()
-    }
-
     /// Sets the value of a window, or removes it; a timestamped store keeps the time of the record being processed.
     ///
     /// # Errors
@@ -245,14 +237,6 @@ impl LoggedSession<'_> {
     /// When the engine fails.
     pub fn ended(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SessionEntry>, StoreError> {
         self.inner.ended(from, to)
-    }
-
-    /// The largest end written, as far as the engine knows.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    pub fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.inner.newest()
     }
 
     /// Sets the value of a session; `None` removes it.

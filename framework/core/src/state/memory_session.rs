@@ -114,10 +114,6 @@ impl SessionReader for MemorySessions {
         };
         Ok(found.filter_map(whole).collect())
     }
-
-    fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.state.read().largest.map(Timestamp::from_millis))
-    }
 }
 
 impl SessionReader for MemorySession {
@@ -136,10 +132,6 @@ impl SessionReader for MemorySession {
 
     fn ended(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SessionEntry>, StoreError> {
         self.0.ended(from, to)
-    }
-
-    fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.0.newest()
     }
 }
 

@@ -116,10 +116,6 @@ impl WindowReader for MemoryWindows {
         };
         Ok(found.filter_map(entry).collect())
     }
-
-    fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.state.read().largest.map(Timestamp::from_millis))
-    }
 }
 
 impl WindowReader for MemoryWindow {
@@ -133,10 +129,6 @@ impl WindowReader for MemoryWindow {
 
     fn fetch_all(&self, from: Timestamp, to: Timestamp) -> Result<Vec<WindowEntry>, StoreError> {
         self.0.fetch_all(from, to)
-    }
-
-    fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.0.newest()
     }
 }
 

@@ -44,15 +44,6 @@ pub trait SessionReader: Send + Sync {
     /// # Errors
     /// When the engine fails.
     fn ended(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SessionEntry>, StoreError>;
-
-    /// The largest end written, as far as the engine knows; the default is an engine that does not. Windowed operators
-    /// learn from it after a restart how far their stream time had come.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(None)
-    }
 }
 
 /// A session store: reads, and writes by its own task, visible to reads at once.

@@ -37,15 +37,6 @@ pub trait WindowReader: Send + Sync {
     /// # Errors
     /// When the engine fails.
     fn fetch_all(&self, from: Timestamp, to: Timestamp) -> Result<Vec<WindowEntry>, StoreError>;
-
-    /// The largest start written, as far as the engine knows; the default is an engine that does not. Windowed operators
-    /// learn from it after a restart how far their stream time had come.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(None)
-    }
 }
 
 /// A window store: reads, and writes by its own task, visible to reads at once.

@@ -62,6 +62,16 @@ impl NodeContext<'_> {
         self.wiring.get(self.node).map_or("", |wiring| &wiring.name)
     }
 
+    /// Keeps the node's own stream time beside the offsets of the next commit.
+    pub(crate) fn remember_time(&mut self, time: i64) {
+        self.shared.times.insert(self.node, time);
+    }
+
+    /// The node's own stream time as of the last commit of an earlier run; `i64::MIN` without one.
+    pub(crate) fn recalled_time(&self) -> i64 {
+        self.shared.recalled.get(self.name()).copied().unwrap_or(i64::MIN)
+    }
+
     pub(crate) fn has_children(&self) -> bool {
         self.wiring.get(self.node).is_some_and(|wiring| !wiring.children.is_empty())
     }

@@ -20,6 +20,7 @@ pub(crate) mod global;
 pub(crate) mod graph;
 mod idle;
 pub(crate) mod node;
+mod note;
 pub(crate) mod pending;
 mod progress;
 pub(crate) mod punctuation;

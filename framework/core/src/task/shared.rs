@@ -73,6 +73,10 @@ pub(crate) struct Shared {
     pub(crate) schedules: Schedules,
     pub(crate) calls: Calls,
     pub(crate) caches: Caches,
+    /// The stream times of nodes that have one of their own.
+    pub(crate) times: BTreeMap<usize, i64>,
+    /// Those that were kept beside the committed offsets, by the nodes' names.
+    pub(crate) recalled: BTreeMap<String, i64>,
     /// Numbers of partitions of the topics that are written to.
     pub(crate) sizes: BTreeMap<TopicName, i32>,
     /// Since when the sources above the node that is being punctuated have had nothing.
@@ -123,6 +127,8 @@ impl Shared {
             schedules: Schedules::default(),
             calls: Calls::default(),
             caches: Caches::default(),
+            times: BTreeMap::new(),
+            recalled: BTreeMap::new(),
             sizes: BTreeMap::new(),
             idle_since: None,
             replaying: false,

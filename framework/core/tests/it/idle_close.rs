@@ -183,10 +183,11 @@ fn sessions_and_sliding_windows_close_on_idle_input_too() {
     assert_eq!(sliding.output("out", serdes).read_pairs().len(), 3, "two that end with a record, one between them");
 }
 
-/// A task of the topology, at 100 s.
-fn task(topology: &Topology) -> Task {
+/// A task of the topology, at 100 s, after this note.
+fn task(topology: &Topology, note: &str) -> Task {
     let mut task = Task::new(topology, &topology.subtopologies()[0], 0, |_| 1);
     task.begin(&TopicPartition::new("in", 0), 0, None);
+    task.recall(note);
     task.process(at(100_000), 0).unwrap();
     task
 }
@@ -207,7 +208,7 @@ fn a_backlog_and_a_log_out_of_reach_are_not_idle_input() {
         task.process(at(now), 10).unwrap();
         !task.take_effects().outputs.is_empty()
     };
-    let mut one = task(&topology);
+    let mut one = task(&topology, "");
     add(&mut one, 7);
     assert!(!closes(&mut one, 200_000), "the log holds six more");
     one.observe(&source, 7, Some(7));
@@ -247,5 +248,37 @@ fn stream_time_survives_a_restart_without_the_option_too() {
         pipe(&driver, "a", "3", at(49));
         pipe(&driver, "a", "late", at(30));
         assert_eq!(late(&driver).last().map(String::as_str), Some("late"), "{name}");
+    }
+}
+
+#[test]
+fn what_is_processed_again_after_a_crash_is_as_late_as_it_was() {
+    let (app, windows) = (StreamsBuilder::new("app"), TimeWindows::tumbling(millisecs(10)));
+    let (windowed, late_ones) = grouped(&app).windowed(windows).late("late-ones");
+    late_ones.map_values("why", |_, late: Late<String>| late.value).to("late", text());
+    write(&windowed.count("counts"), windows);
+    let driver = TestDriver::new(app.build().unwrap());
+    pipe(&driver, "a", "1", at(15));
+    driver.commit();
+    pipe(&driver, "a", "2", at(16));
+    pipe(&driver, "a", "3", at(50));
+    driver.crash_before_commit().unwrap();
+    assert_eq!(late(&driver), [""; 0], "the third is not known to have come before");
+    pipe(&driver, "a", "4", at(5));
+    assert_eq!(late(&driver), ["4"]);
+}
+
+#[test]
+fn a_note_tells_the_times_of_operators_and_nothing_else_is_taken_for_one() {
+    let topology = final_counts();
+    let mut one = task(&topology, "");
+    assert_eq!(one.note(), "");
+    add(&mut one, 1);
+    let note = "nowfold-times-1 count-counts=101000";
+    assert_eq!(one.note(), note);
+    assert_eq!(task(&topology, note).note(), note, "it is kept until there is more to say");
+    for other in ["", "2;AAAB", "nowfold-times-2 count-counts=7", "nowfold-times-1 =", "nowfold-times-1 count-counts=x"]
+    {
+        assert_eq!(task(&topology, other).note(), "", "{other:?}");
     }
 }
