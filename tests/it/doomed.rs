@@ -103,6 +103,11 @@ impl Broker for Doomed {
         self.inner.create_topic(spec)
     }
 
+    fn delete_records(&self, before: &[(TopicPartition, Offset)]) -> Result<(), BrokerError> {
+        self.fate.alive()?;
+        self.inner.delete_records(before)
+    }
+
     fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks, BrokerError> {
         self.fate.alive()?;
         self.inner.watermarks(partition)

@@ -146,6 +146,10 @@ impl Broker for KillingBroker {
         self.inner.create_topic(spec)
     }
 
+    fn delete_records(&self, before: &[(TopicPartition, Offset)]) -> Result<(), BrokerError> {
+        self.inner.delete_records(before)
+    }
+
     fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks, BrokerError> {
         self.inner.watermarks(partition)
     }

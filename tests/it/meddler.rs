@@ -47,6 +47,10 @@ impl Broker for Meddler {
         self.inner.create_topic(spec)
     }
 
+    fn delete_records(&self, before: &[(TopicPartition, Offset)]) -> Result<(), BrokerError> {
+        self.inner.delete_records(before)
+    }
+
     fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks, BrokerError> {
         self.inner.watermarks(partition)
     }

@@ -94,6 +94,11 @@ impl Broker for Apart {
         self.inner.create_topic(&TopicSpec { name, config, partitions: spec.partitions })
     }
 
+    fn delete_records(&self, before: &[(TopicPartition, Offset)]) -> Result<(), BrokerError> {
+        let outside = |(at, offset): &(TopicPartition, Offset)| (self.place.partition_outside(at), *offset);
+        self.inner.delete_records(&before.iter().map(outside).collect::<Vec<_>>())
+    }
+
     fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks, BrokerError> {
         self.inner.watermarks(&self.place.partition_outside(partition))
     }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nowfold_core::dsl::{Joined, StreamsBuilder, Through};
+use nowfold_core::dsl::{Emit, Joined, StreamsBuilder, Through};
 use nowfold_core::names::TopicName;
-use nowfold_core::serde::{Plain, SerdeEnv};
+use nowfold_core::serde::{Plain, SerdeEnv, TimeWindowed};
 use nowfold_core::task::TaskIdle;
+use nowfold_core::time::Clock as _;
 use nowfold_core::topology::Topology;
+use nowfold_core::window::TimeWindows;
 use nowfold_embedded::EmbeddedLog;
 use nowfold_runtime::broker::Broker;
 use nowfold_runtime::{Platform, RuntimeConfig, RuntimeError, Streams};
@@ -170,7 +172,12 @@ fn repartition_topics_are_purged_of_what_is_committed_and_no_others_are() {
             app.close().unwrap();
         }
         let last = log.records(&partition("counts", 0)).unwrap().pop().unwrap();
-        assert_eq!(i64::from_be_bytes(last.value.unwrap().as_ref().try_into().unwrap()), 34, "twice 17 of {:?}", last.key);
+        assert_eq!(
+            i64::from_be_bytes(last.value.unwrap().as_ref().try_into().unwrap()),
+            34,
+            "twice 17 of {:?}",
+            last.key
+        );
     }
 }
 
@@ -185,4 +192,23 @@ fn without_an_interval_nothing_is_purged() {
     eventually("the record is counted", || (log.records(&partition("counts", 0)).unwrap().len() == 1).then_some(()));
     app.close().unwrap();
     assert_eq!(log.watermarks(&partition("app-by-value-repartition", 0)).unwrap().low, 0);
+}
+
+#[test]
+fn windows_close_by_the_machines_clock_when_their_input_is_idle() {
+    let log = EmbeddedLog::new(Arc::new(WallClock));
+    ["in", "out"].into_iter().for_each(|topic| _ = create(&log, topic, 1, &[]));
+    let (app, windows) = (StreamsBuilder::new("app"), TimeWindows::tumbling(Duration::from_millis(50)));
+    app.stream("in", text())
+        .group_by_key("by-key", text())
+        .windowed(windows)
+        .emit(Emit::on_close())
+        .close_when_idle(Duration::from_millis(100))
+        .count("counts")
+        .to_stream("final")
+        .to("out", TimeWindowed::new(Plain::<String, Option<i64>>::new(), windows));
+    let _app = start(&log, app.build().unwrap(), RuntimeConfig::default()).unwrap();
+    append(&log, record("in", "k", "v", WallClock.now().as_millis())).unwrap();
+    let found = eventually("the window is sent", || log.records(&partition("out", 0)).unwrap().pop());
+    assert_eq!(found.value.as_deref(), Some(&1_i64.to_be_bytes()[..]));
 }

@@ -98,6 +98,10 @@ impl Broker for Link {
         self.call("create a topic", |log| log.create_topic(spec))
     }
 
+    fn delete_records(&self, before: &[(TopicPartition, Offset)]) -> Result<(), BrokerError> {
+        self.call("delete records", |log| log.delete_records(before))
+    }
+
     fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks, BrokerError> {
         self.call("watermarks", |log| log.watermarks(partition))
     }
