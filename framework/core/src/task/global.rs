@@ -30,6 +30,7 @@ impl GlobalTask {
             logged: false,
             pending: Pending::default(),
             handed_out: false,
+            held_back: None,
         };
         let wiring = Wiring {
             name: name.clone(),
@@ -69,7 +70,7 @@ impl GlobalTask {
         record: &LogRecord,
         run: impl FnOnce(&mut dyn Node, &mut NodeContext<'_>) -> Result<(), ProcessError>,
     ) -> Result<(), ProcessError> {
-        self.shared.begin(source, record.clone(), false, 1);
+        self.shared.begin((source, record.clone()), 1, None);
         let Some(mut node) = self.nodes.first_mut().and_then(Option::take) else { return Ok(()) };
         let mut cx = NodeContext { nodes: &mut self.nodes, wiring: &self.wiring, shared: &mut self.shared, node: 0 };
         let outcome = run(node.as_mut(), &mut cx);
