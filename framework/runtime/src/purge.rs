@@ -36,7 +36,7 @@ impl Purge {
 
     /// The offsets of these tasks have just been committed.
     pub(crate) fn committed(&mut self, runners: &[Runner]) {
-        if !self.interval.is_some_and(|interval| host::since(self.last) >= interval) {
+        if self.interval.is_none_or(|interval| host::since(self.last) < interval) {
             return;
         }
         self.last = host::now();

@@ -236,8 +236,8 @@ fn stream_time_survives_a_restart_without_the_option_too() {
         late.map_values("why", |_, late: Late<String>| late.value).to("late", text());
         write(&windowed.count("counts"), windows);
     };
-    let kinds: [(&str, &dyn Fn(&StreamsBuilder)); 3] =
-        [("tumbling", &plain), ("sliding", &sliding), ("sessions", &sessions)];
+    type Make<'a> = &'a dyn Fn(&StreamsBuilder);
+    let kinds: [(&str, Make<'_>); 3] = [("tumbling", &plain), ("sliding", &sliding), ("sessions", &sessions)];
     for (name, make) in kinds {
         let app = StreamsBuilder::new("app");
         make(&app);
