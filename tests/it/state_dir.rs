@@ -33,8 +33,12 @@ fn send(app: &Streams, from: usize, n: usize) {
     let now = SystemClock.now();
     for i in from..from + n {
         let member = format!("member-{}", i % 37);
-        let click =
-            Click::new(&member, ["apply", "view"][i % 2], &format!("job-{}", i % 5), now.as_millis() - i as i64);
+        let click = Click::new(
+            &member,
+            if i % 2 == 0 { "apply" } else { "view" },
+            &format!("job-{}", i % 5),
+            now.as_millis() - i as i64,
+        );
         producer.send(&Some(member), &click, now).unwrap();
     }
     producer.flush(PATIENCE).unwrap();
@@ -138,7 +142,7 @@ fn damaged_copies_change_no_answer() {
         let mut bytes = fs::read(file).unwrap();
         match i {
             0 => bytes.truncate(bytes.len() - 5),
-            1 => *bytes.iter_mut().nth(60).unwrap() ^= 1,
+            1 => *bytes.get_mut(60).unwrap() ^= 1,
             2 => bytes.truncate(7),
             _ => bytes.clear(),
         }
@@ -215,7 +219,7 @@ fn a_process_that_kills_itself() {
     let dir = Path::new(&dir);
     let app = start(Config::embedded().data_dir(dir.join("data")).state_dir(dir.join("state")));
     let before: u64 = digests(&app).iter().map(|digest| digest.n_events).sum();
-    send(&app, before as usize, 200);
+    send(&app, usize::try_from(before).unwrap(), 200);
     // What the last process had not mapped may come in, too.
     let held = || digests(&app).iter().map(|digest| digest.n_events).sum::<u64>();
     until(PATIENCE, || format!("{} of {}; {}", held(), before + 200, app.state()), || held() >= before + 200);
@@ -228,7 +232,7 @@ fn a_process_that_kills_itself() {
             sizes > (before + 200) * 60
         },
     );
-    send(&app, before as usize + 200, 100);
+    send(&app, usize::try_from(before).unwrap() + 200, 100);
     Command::new("kill").args(["-9", &std::process::id().to_string()]).status().unwrap();
     loop {
         std::thread::park();
