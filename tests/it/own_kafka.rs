@@ -90,6 +90,8 @@ fn free_ports() -> [u16; 2] {
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
+/// A killed broker is let back within seconds: before its coordinator first looks for transactions whose time is over, which
+/// it cannot end before (docs/guide/delivery.md).
 fn properties(port: u16, controller: u16, log_dir: &Path) -> String {
     format!(
         "process.roles=broker,controller
@@ -107,6 +109,8 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 ",
         log_dir.display()
     )
