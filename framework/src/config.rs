@@ -114,7 +114,7 @@ impl Config {
     /// | `NOWFOLD_INSTANCE_ID` | static membership: this process's name | dynamic membership |
     /// | `NOWFOLD_ADVERTISE` | where others reach the query server, as `host:port` or URL | its own address |
     /// | `NOWFOLD_RACK` | where this process stands, such as a zone | nowhere |
-    /// | `NOWFOLD_ACCEPT_TOPOLOGY_CHANGE` | `1`: starts although state is left behind (NF141) | refuses |
+    /// | `NOWFOLD_ACCEPT_TOPOLOGY_CHANGE` | `1`: starts although state is left behind (NF126) | refuses |
     /// | `NOWFOLD_HTTP_TOKEN` | secret with which clients may erase actors | the server reads only |
     ///
     /// # Errors

@@ -204,7 +204,7 @@ fn partitions_that_are_added_while_an_application_runs_stop_it_and_its_next_star
     let AppState::Failed { reason } = running.state_cell().wait(PATIENCE, AppState::is_final) else {
         panic!("it goes on: {}", running.state())
     };
-    assert!(reason.starts_with("NF143") && reason.contains(&format!("{topic}-2")), "{reason}");
+    assert!(reason.starts_with("NF128") && reason.contains(&format!("{topic}-2")), "{reason}");
     drop(running);
     let refused = run(kafka, topology(), config("one:1")).unwrap_err();
     assert!(matches!(refused, RuntimeError::PartitionsChanged { n: 3, of_log: 2, .. }), "{refused}");

@@ -68,7 +68,7 @@ pub struct RuntimeConfig {
     /// How often a process says that it is alive. One that is not heard for five times as long is taken for dead by
     /// queries (not by the group). Default: 2 s.
     pub heartbeat_interval: Duration,
-    /// Starts although the topology has changed such that state is left behind (NF141). Default: false.
+    /// Starts although the topology has changed such that state is left behind (NF126). Default: false.
     pub accept_topology_change: bool,
     /// Partitions of topics that are created where no source topic says otherwise. Default: 4.
     pub default_partitions: i32,

@@ -53,7 +53,7 @@ pub enum RuntimeError {
     },
     /// Living processes of the application run another topology.
     #[error(
-        "NF140 {app:?} runs with another topology at {others}: {differences}. Processes of two topologies would take each other's tasks. Stop the others first, or give this one another application name"
+        "NF125 {app:?} runs with another topology at {others}: {differences}. Processes of two topologies would take each other's tasks. Stop the others first, or give this one another application name"
     )]
     TopologyConflict {
         /// The application.
@@ -65,7 +65,7 @@ pub enum RuntimeError {
     },
     /// The topology differs from that of the last start such that state would be left behind.
     #[error(
-        "NF141 the topology of {app:?} has changed and would lose state: {losses}. Take the change back; or give this topology another application name, so that it starts anew; or, to leave that state behind, set NOWFOLD_ACCEPT_TOPOLOGY_CHANGE=1 (RuntimeConfig::accept_topology_change) for one start"
+        "NF126 the topology of {app:?} has changed and would lose state: {losses}. Take the change back; or give this topology another application name, so that it starts anew; or, to leave that state behind, set NOWFOLD_ACCEPT_TOPOLOGY_CHANGE=1 (RuntimeConfig::accept_topology_change) for one start"
     )]
     TopologyChanged {
         /// The application.
@@ -75,7 +75,7 @@ pub enum RuntimeError {
     },
     /// A topic has more partitions than state was made for.
     #[error(
-        "NF142 topic {topic:?} has {n} partitions, and {changelog:?} of {app:?} has {of_log}: partitions were added, so keys have moved away from their state. Write the records through a new topic with the number of partitions you want, under another application name, or delete the application's internal topics to begin anew"
+        "NF127 topic {topic:?} has {n} partitions, and {changelog:?} of {app:?} has {of_log}: partitions were added, so keys have moved away from their state. Write the records through a new topic with the number of partitions you want, under another application name, or delete the application's internal topics to begin anew"
     )]
     PartitionsChanged {
         /// The application.
@@ -91,7 +91,7 @@ pub enum RuntimeError {
     },
     /// A topic got more partitions while the application ran.
     #[error(
-        "NF143 {partition} was added while {app:?} ran, which knows {n} partitions. Start it again: it takes the new ones where no state depends on their number, and says so where it does"
+        "NF128 {partition} was added while {app:?} ran, which knows {n} partitions. Start it again: it takes the new ones where no state depends on their number, and says so where it does"
     )]
     PartitionsAdded {
         /// The application.

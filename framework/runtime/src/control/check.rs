@@ -154,7 +154,7 @@ mod tests {
         let (old, new, now) = (topology(&COUNTS, 4), topology(&TOTALS, 4), host::now());
         let running = view(&[(1, running("a", &old)), (1, Message::Topology(old.clone()))], now);
         let refused = check("app", &new, &running, true, now).unwrap_err().to_string();
-        assert!(refused.starts_with("NF140") && refused.contains("a:7070") && refused.contains("counts"), "{refused}");
+        assert!(refused.starts_with("NF125") && refused.contains("a:7070") && refused.contains("counts"), "{refused}");
         assert!(check("app", &old, &running, false, now).is_ok());
         let later = now + std::time::Duration::from_secs(11);
         assert!(check("app", &new, &running, true, later).is_ok(), "the other one is dead by then");
@@ -166,7 +166,7 @@ mod tests {
         let of = |topology: &TopologyRecord| view(&[(1, Message::Topology(topology.clone()))], now);
         let before = of(&topology(&COUNTS, 4));
         let refused = check("app", &topology(&TOTALS, 4), &before, false, now).unwrap_err().to_string();
-        assert!(refused.starts_with("NF141") && refused.contains("store \"counts\" is gone"), "{refused}");
+        assert!(refused.starts_with("NF126") && refused.contains("store \"counts\" is gone"), "{refused}");
         assert!(check("app", &topology(&TOTALS, 4), &before, true, now).is_ok());
         let more = ["0 source in string/string", "0 store counts changelog", "0 store totals changelog"];
         assert!(check("app", &topology(&more, 4), &before, false, now).is_ok(), "what is added loses nothing");
