@@ -71,22 +71,32 @@ impl Closing {
         self.every.is_none()
     }
 
-    /// Has the operator called by wall clock, if its windows close on idle input. Returns the close time that an earlier
-    /// run of the task had come to.
+    /// Has the operator called by wall clock, if its windows close on idle input. Returns the stream time to begin with: what
+    /// lies beside the committed offsets, and what an earlier run of the task had closed by, `behind` milliseconds later.
     pub(super) fn begin<K: 'static, V: 'static>(
         &self,
         cx: &mut ProcessorContext<'_, '_, K, V>,
-    ) -> Result<Option<i64>, ProcessError> {
+        behind: i64,
+    ) -> Result<i64, ProcessError> {
         watch_idle(cx, self.idle);
-        if self.store().is_none() {
-            return Ok(None);
+        let closed = if self.store().is_some() { self.known(cx)?.1 } else { None };
+        let closed = closed.map_or(i64::MIN, |close| close.saturating_add(behind));
+        let stream_time = closed.max(cx.raw().recalled_time());
+        if stream_time > i64::MIN {
+            cx.raw().remember_time(stream_time);
         }
-        Ok(self.known(cx)?.1)
+        Ok(stream_time)
     }
 
-    /// The stream time that idle input leads to, if it is idle.
-    pub(super) fn idle_time<K: 'static, V: 'static>(&self, cx: &ProcessorContext<'_, '_, K, V>) -> Option<i64> {
-        idle_time(cx, self.idle)
+    /// The stream time that idle input leads to, if it is idle, later than `stream_time`, and there was a record before.
+    pub(super) fn idle_time<K: 'static, V: 'static>(
+        &self,
+        cx: &mut ProcessorContext<'_, '_, K, V>,
+        stream_time: i64,
+    ) -> Option<i64> {
+        let now = idle_time(cx, self.idle).filter(|now| (i64::MIN + 1..*now).contains(&stream_time))?;
+        cx.raw().remember_time(now);
+        Some(now)
     }
 
     /// Whether to look now for windows closed by `close`, which the operator sends: then the close time of the last look,

@@ -165,23 +165,14 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
     }
 
     fn init(&mut self, cx: Results<'_, '_, '_, K, A>) -> Result<(), ProcessError> {
-        let closed = self.closing.begin(cx)?.map_or(i64::MIN, |close| {
-            close.saturating_add(self.parts.windows.grace.saturating_add(self.parts.windows.gap))
-        });
-        self.stream_time = closed.max(cx.raw().recalled_time());
-        if self.stream_time > i64::MIN {
-            cx.raw().remember_time(self.stream_time);
-        }
+        let windows = &self.parts.windows;
+        self.stream_time = self.closing.begin(cx, windows.grace.saturating_add(windows.gap))?;
         Ok(())
     }
 
     fn punctuate(&mut self, cx: Results<'_, '_, '_, K, A>, _: Punctuation) -> Result<(), ProcessError> {
-        let Some(now) = self.closing.idle_time(cx).filter(|now| (i64::MIN + 1..*now).contains(&self.stream_time))
-        else {
-            return Ok(());
-        };
+        let Some(now) = self.closing.idle_time(cx, self.stream_time) else { return Ok(()) };
         self.stream_time = now;
-        cx.raw().remember_time(now);
         self.close(cx, &Headers::new(), true)
     }
 }
