@@ -45,36 +45,75 @@ pub(crate) struct WorkerHandle {
     pub(crate) thread: host::Thread,
 }
 
-pub(crate) struct Coordinator {
-    pub(crate) around: Arc<Surroundings>,
+/// The process's part in its group.
+pub(crate) struct Group {
     pub(crate) membership: Box<dyn Membership>,
-    pub(crate) workers: Vec<WorkerHandle>,
-    pub(crate) reports: Receiver<Report>,
-    pub(crate) tasks: Arc<TaskTable>,
-    pub(crate) state: Arc<StateCell>,
-    pub(crate) stop: Receiver<(Instant, Sender<CloseReport>)>,
     /// Sub-topology by its representative topic.
     pub(crate) parts: BTreeMap<TopicName, usize>,
-    /// Which worker owns a task.
-    pub(crate) owners: BTreeMap<TaskId, usize>,
-    /// The worker that had a lost task: it may still hold it, so it gets it again, after its drop.
-    pub(crate) dropped: BTreeMap<TaskId, usize>,
-    /// Counts the losses. What a worker wants to commit from before the last one is refused.
-    pub(crate) epoch: u64,
-    /// When to try again to let go of partitions that the broker did not take.
-    pub(crate) release_at: Option<Instant>,
-    pub(crate) assigned: bool,
-    /// A stop that was asked for while tasks were handed over.
-    pub(crate) stopping: Option<(Instant, Sender<CloseReport>)>,
-    /// Counts the hand-overs.
-    pub(crate) handovers: u64,
-    /// How long one may take.
+    /// How long a hand-over may take.
     pub(crate) handover_timeout: Duration,
+}
+
+pub(crate) struct Coordinator {
+    around: Arc<Surroundings>,
+    membership: Box<dyn Membership>,
+    workers: Vec<WorkerHandle>,
+    reports: Receiver<Report>,
+    tasks: Arc<TaskTable>,
+    state: Arc<StateCell>,
+    stop: Receiver<(Instant, Sender<CloseReport>)>,
+    /// Sub-topology by its representative topic.
+    parts: BTreeMap<TopicName, usize>,
+    /// Which worker owns a task.
+    owners: BTreeMap<TaskId, usize>,
+    /// The worker that had a lost task: it may still hold it, so it gets it again, after its drop.
+    dropped: BTreeMap<TaskId, usize>,
+    /// Counts the losses. What a worker wants to commit from before the last one is refused.
+    epoch: u64,
+    /// When to try again to let go of partitions that the broker did not take.
+    release_at: Option<Instant>,
+    assigned: bool,
+    /// A stop that was asked for while tasks were handed over.
+    stopping: Option<(Instant, Sender<CloseReport>)>,
+    /// Counts the hand-overs.
+    handovers: u64,
+    /// How long one may take.
+    handover_timeout: Duration,
     /// Transactions that workers are committing: each ends when its worker is done.
-    pub(crate) grants: Vec<Receiver<()>>,
+    grants: Vec<Receiver<()>>,
 }
 
 impl Coordinator {
+    /// A coordinator that owns nothing yet.
+    pub(crate) fn new(
+        around: Arc<Surroundings>,
+        group: Group,
+        (workers, reports): (Vec<WorkerHandle>, Receiver<Report>),
+        (tasks, state): (Arc<TaskTable>, Arc<StateCell>),
+        stop: Receiver<(Instant, Sender<CloseReport>)>,
+    ) -> Self {
+        let Group { membership, parts, handover_timeout } = group;
+        Self {
+            around,
+            membership,
+            workers,
+            reports,
+            tasks,
+            state,
+            stop,
+            parts,
+            owners: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            epoch: 0,
+            release_at: None,
+            assigned: false,
+            stopping: None,
+            handovers: 0,
+            handover_timeout,
+            grants: Vec::new(),
+        }
+    }
+
     /// The thread's body.
     pub(crate) fn run(mut self) {
         let outcome = caught("the coordinator", || self.turn_until_stopped());

@@ -19,7 +19,7 @@ use super::broker::{Broker, BrokerError, TransactionalSpec};
 use super::channel::{Channel, Transactor};
 use super::config::{Guarantee, RuntimeConfig};
 use super::control::{self, Announcements, Control};
-use super::coordinator::{Coordinator, WorkerHandle};
+use super::coordinator::{Coordinator, Group, WorkerHandle};
 use super::error::RuntimeError;
 use super::executor::{CallExecutor, CallThread};
 use super::globals::{Applied, Globals};
@@ -141,69 +141,22 @@ impl Streams {
     ) -> Result<Self, RuntimeError> {
         let (state, started) = (Arc::new(StateCell::default()), host::now());
         state.set(AppState::Connecting);
-        let Platform { broker, clock, serdes } = platform;
-        configure(&topology, &serdes, config.stall_timeout)?;
-        let topics = topics::prepare(broker.as_ref(), &topology, &config)?;
-        control::check_changelogs(&topology, &topics)?;
-        let hub = Arc::new(StoreHub::new());
-        declare_stores(&topology, &topics, &hub);
-        let mut globals = Globals::open(broker.as_ref(), &topology, &topics)?;
-        globals.load(config.stall_timeout)?;
+        let (around, globals) = connect(topology.clone(), platform, &config, local, executor)?;
+        let (clock, hub) = (around.clock.clone(), around.hub.clone());
         let applied = globals.applied();
-        let parts = representatives(&topology, &topics);
+        let parts = representatives(&topology, &around.topics);
         let subscribed: Vec<_> = parts.keys().cloned().collect();
-        let around = Arc::new(Surroundings {
-            broker: broker.clone(),
-            topology: topology.clone(),
-            topics,
-            hub: hub.clone(),
-            idle: config.max_task_idle,
-            clock: clock.clone(),
-            local,
-            executor,
-        });
         let tasks = Arc::new(TaskTable::default());
-        let control = control_of(&around, &tasks, &clock, &config)?;
-        let membership = broker.join(topology.app(), &subscribed)?;
+        let control = control_of(&around, &tasks, &config)?;
+        let membership = around.broker.join(topology.app(), &subscribed)?;
         state.set(AppState::Rebalancing);
 
         let (report, reports) = mailbox::channel();
-        let process = config.process_id.clone().unwrap_or_else(random_name);
-        let (purger, wanted) = mailbox::channel();
-        let workers = (0..config.n_workers.max(1)).map(|i| {
-            let channel = channel_of(&broker, &config, &format!("{}-{process}-{i}", topology.app()))?;
-            let purge = Purge::new(config.purge_interval, purger.clone());
-            let outbox = Outbox::new(channel, topology.clone());
-            spawn_worker(i, &around, &config, &clock, (outbox, purge), report.clone())
-        });
-        let workers = workers.collect::<Result<Vec<_>, RuntimeError>>()?;
-        drop(purger);
-        // Nobody waits for its end: it comes with that of the workers, or with the broker's last answer.
-        let _ = spawn("nowfold-purge", move || purge::purge(&broker, &wanted))?;
+        let workers = spawn_workers(&around, &config, &report)?;
         let (stop, stopped) = mailbox::channel();
-        let (owners, dropped, epoch) = (BTreeMap::new(), BTreeMap::new(), 0);
-        let (release_at, assigned, stopping, handovers) = (None, false, None, 0);
-        let handover_timeout = config.handover_timeout;
-        let (around, tasks_seen, state_seen) = (around, tasks.clone(), state.clone());
-        let coordinator = Coordinator {
-            around,
-            membership,
-            workers,
-            reports,
-            tasks: tasks_seen,
-            state: state_seen,
-            stop: stopped,
-            parts,
-            owners,
-            dropped,
-            epoch,
-            release_at,
-            assigned,
-            stopping,
-            handovers,
-            handover_timeout,
-            grants: Vec::new(),
-        };
+        let group = Group { membership, parts, handover_timeout: config.handover_timeout };
+        let seen = (tasks.clone(), state.clone());
+        let coordinator = Coordinator::new(around, group, (workers, reports), seen, stopped);
         let globals_stop = Arc::new(AtomicBool::new(false));
         let announcements = control.as_ref().map(Control::announcements);
         let mut threads = vec![
@@ -421,6 +374,48 @@ fn representatives(topology: &Topology, topics: &Topics) -> BTreeMap<TopicName, 
     topology.subtopologies().iter().filter_map(largest).collect()
 }
 
+/// Finds the broker, checks and creates the topics, and reads the global tables.
+fn connect(
+    topology: Topology,
+    platform: Platform,
+    config: &RuntimeConfig,
+    local: Option<Arc<dyn LocalState>>,
+    executor: Option<Arc<dyn CallExecutor>>,
+) -> Result<(Arc<Surroundings>, Globals), RuntimeError> {
+    let Platform { broker, clock, serdes } = platform;
+    configure(&topology, &serdes, config.stall_timeout)?;
+    let topics = topics::prepare(broker.as_ref(), &topology, config)?;
+    control::check_changelogs(&topology, &topics)?;
+    let hub = Arc::new(StoreHub::new());
+    declare_stores(&topology, &topics, &hub);
+    let mut globals = Globals::open(broker.as_ref(), &topology, &topics)?;
+    globals.load(config.stall_timeout)?;
+    let idle = config.max_task_idle;
+    Ok((Arc::new(Surroundings { broker, topology, topics, hub, idle, clock, local, executor }), globals))
+}
+
+/// The workers, and the thread that purges for them.
+fn spawn_workers(
+    around: &Arc<Surroundings>,
+    config: &RuntimeConfig,
+    report: &Sender<super::worker::Report>,
+) -> Result<Vec<WorkerHandle>, RuntimeError> {
+    let process = config.process_id.clone().unwrap_or_else(random_name);
+    let (purger, wanted) = mailbox::channel();
+    let workers = (0..config.n_workers.max(1)).map(|i| {
+        let channel = channel_of(&around.broker, config, &format!("{}-{process}-{i}", around.topology.app()))?;
+        let purge = Purge::new(config.purge_interval, purger.clone());
+        let outbox = Outbox::new(channel, around.topology.clone());
+        spawn_worker(i, around, config, (outbox, purge), report.clone())
+    });
+    let workers = workers.collect::<Result<Vec<_>, RuntimeError>>()?;
+    drop(purger);
+    let broker = around.broker.clone();
+    // Nobody waits for its end: it comes with that of the workers, or with the broker's last answer.
+    let _ = spawn("nowfold-purge", move || purge::purge(&broker, &wanted))?;
+    Ok(workers)
+}
+
 /// A worker's way to the broker under the guarantee. `id` is its transactional id.
 fn channel_of(broker: &Arc<dyn Broker>, config: &RuntimeConfig, id: &str) -> Result<Channel, BrokerError> {
     match config.guarantee {
@@ -441,7 +436,6 @@ fn spawn_worker(
     i: usize,
     around: &Arc<Surroundings>,
     config: &RuntimeConfig,
-    clock: &Arc<dyn Clock>,
     (outbox, purge): (Outbox, Purge),
     reports: Sender<super::worker::Report>,
 ) -> Result<WorkerHandle, RuntimeError> {
@@ -450,7 +444,7 @@ fn spawn_worker(
     let worker = Worker {
         around: around.clone(),
         config: config.clone(),
-        clock: clock.clone(),
+        clock: around.clock.clone(),
         signal: signal.clone(),
         commands: inbox,
         reports,
@@ -495,12 +489,12 @@ fn spawn_control(control: Control, reports: Sender<super::worker::Report>) -> Re
 fn control_of(
     around: &Arc<Surroundings>,
     tasks: &Arc<TaskTable>,
-    clock: &Arc<dyn Clock>,
     config: &RuntimeConfig,
 ) -> Result<Option<Control>, RuntimeError> {
     if !config.discovery {
         return Ok(None);
     }
+    let clock = &around.clock;
     let named = |name: &String| format!("{name}-{}", clock.now().as_millis());
     let me = config.process_id.as_ref().map_or_else(random_name, named);
     Control::open(around.clone(), tasks.clone(), clock.clone(), config, me).map(Some)
