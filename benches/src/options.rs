@@ -53,6 +53,9 @@ pub(crate) enum Only {
     W2,
     /// On Kafka: the raw loop that also produces (w0c), and raw JSON to actions to features (w2k), in turns.
     W2k,
+    /// On Kafka: the raw loop that also produces (dsl-raw), the DSL's map and filter (dsl-map) and windowed count (dsl-count),
+    /// and the same in Kafka Streams (ks-map, ks-count), in turns; only when asked for.
+    Dsl,
     /// Latency of queries in process while a writer inserts.
     Query,
     /// On the embedded log at 20,000 records per second: from produced to queryable.
@@ -74,6 +77,11 @@ pub(crate) enum Pass {
     W1e,
     W2,
     W2k,
+    DslRaw,
+    DslMap,
+    DslCount,
+    KsMap,
+    KsCount,
     Query,
     Freshness,
     FreshnessKafka,
@@ -86,11 +94,11 @@ pub(crate) enum Pass {
 impl Only {
     /// Whether it runs when nothing is asked for by name.
     pub(crate) fn by_default(self) -> bool {
-        self != Self::Instructions
+        !matches!(self, Self::Instructions | Self::Dsl)
     }
 
     pub(crate) fn needs_kafka(self) -> bool {
-        matches!(self, Self::W1 | Self::W2k | Self::FreshnessKafka)
+        matches!(self, Self::W1 | Self::W2k | Self::Dsl | Self::FreshnessKafka)
     }
 
     /// As it is written on the command line.

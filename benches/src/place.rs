@@ -53,6 +53,10 @@ impl Place {
         self.broker.as_ref()
     }
 
+    pub(crate) fn shared(&self) -> Arc<dyn Broker> {
+        self.broker.clone()
+    }
+
     /// The configuration of an application that runs here.
     pub(crate) fn config(&self, runtime: RuntimeConfig) -> Config {
         self.config.clone().runtime(runtime)

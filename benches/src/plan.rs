@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn measure(only: Only, kafka: Option<&str>, options: &Options) -> Result<()> {
-    if let Some(bootstrap) = kafka.filter(|_| matches!(only, Only::W1 | Only::W2k)) {
+    if let Some(bootstrap) = kafka.filter(|_| matches!(only, Only::W1 | Only::W2k | Only::Dsl)) {
         load(only, bootstrap, options)?;
     }
     match only {
@@ -43,6 +43,7 @@ fn measure(only: Only, kafka: Option<&str>, options: &Options) -> Result<()> {
         Only::W1e => turns(&[Pass::Direct, Pass::W1e], &[(Pass::W1e, Pass::Direct)], options),
         Only::W2 => turns(&[Pass::W2], &[], options),
         Only::W2k => turns(&[Pass::W0c, Pass::W2k, Pass::W0c], &[(Pass::W2k, Pass::W0c)], options),
+        Only::Dsl => dsl(options),
         Only::Query => child(Pass::Query, None, options).map(drop),
         Only::Freshness => child(Pass::Freshness, None, options).map(drop),
         Only::FreshnessKafka => child(Pass::FreshnessKafka, None, options).map(drop),
@@ -52,12 +53,30 @@ fn measure(only: Only, kafka: Option<&str>, options: &Options) -> Result<()> {
 
 fn load(only: Only, bootstrap: &str, options: &Options) -> Result<()> {
     let (place, world) = (Place::kafka(bootstrap, None)?, World::new(options.seed));
+    if only == Only::Dsl {
+        return passes::load_texts(&place, &world, options);
+    }
     let topic = actions_topic(options.records, options.seed);
     place.fill_once(&topic, options.records, || place.load_actions(&topic, &world, options.records))?;
     if only == Only::W2k {
         passes::load_pipeline(&place, &world, options)?;
     }
     Ok(())
+}
+
+/// The DSL beside the raw loop, and beside Kafka Streams where that is at hand.
+fn dsl(options: &Options) -> Result<()> {
+    let mut passes = vec![Pass::DslRaw, Pass::DslMap, Pass::DslCount];
+    let mut pairs = vec![(Pass::DslMap, Pass::DslRaw), (Pass::DslCount, Pass::DslRaw)];
+    match passes::why_no_kafka_streams() {
+        Some(why) => print_skipped("kafka-streams", why)?,
+        None => {
+            passes.extend([Pass::KsMap, Pass::KsCount]);
+            pairs.extend([(Pass::DslMap, Pass::KsMap), (Pass::DslCount, Pass::KsCount)]);
+        }
+    }
+    passes.push(Pass::DslRaw);
+    turns(&passes, &pairs, options)
 }
 
 /// Runs the passes in turns, and prints the ratio of each pair over the rounds.

@@ -1,6 +1,7 @@
 //! What one process measures: a pass.
 
 mod direct;
+mod dsl;
 mod materialize;
 mod pipeline;
 mod raw;
@@ -8,6 +9,7 @@ mod raw;
 use anyhow::Result;
 
 pub(crate) use direct::{config, payloads};
+pub(crate) use dsl::{load as load_texts, why_no_kafka_streams};
 pub(crate) use pipeline::load as load_pipeline;
 
 use crate::count;
@@ -26,6 +28,9 @@ pub(crate) fn run(pass: Pass, options: &Options) -> Result<()> {
         Pass::Direct => direct::run(options)?.print(options.round),
         Pass::W2 => pipeline::embedded(options)?.print(options.round),
         Pass::W2k => pipeline::on_kafka(options)?.print(options.round),
+        Pass::DslRaw => dsl::copy(options)?.print(options.round),
+        Pass::DslMap | Pass::DslCount => dsl::run(pass, options)?.print(options.round),
+        Pass::KsMap | Pass::KsCount => dsl::kafka_streams(pass, options),
         Pass::Query => query::run(options),
         Pass::Freshness => freshness::embedded(options),
         Pass::FreshnessKafka => freshness::on_kafka(options),

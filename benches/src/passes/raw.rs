@@ -43,13 +43,17 @@ pub(crate) fn decode(options: &Options) -> Result<Measurement> {
 
 /// W0c: W0, and every record produced to another topic.
 pub(crate) fn copy(options: &Options) -> Result<Measurement> {
+    copy_of("w0c", &actions_topic(options.records, options.seed), options)
+}
+
+/// The same over any topic.
+pub(crate) fn copy_of(name: &'static str, topic: &str, options: &Options) -> Result<Measurement> {
     let bootstrap = need_bootstrap()?;
     let place = Place::kafka(&bootstrap, None)?;
     place.create_topic(COPY, &[])?;
     let mut sum = 0_u64;
-    let topic = actions_topic(options.records, options.seed);
     let meter = Meter::start()?;
-    let (reader, mut writer) = (RawReader::open(&bootstrap, &topic)?, RawWriter::open(&bootstrap)?);
+    let (reader, mut writer) = (RawReader::open(&bootstrap, topic)?, RawWriter::open(&bootstrap)?);
     let n = reader.read(|message| {
         sum = sum.wrapping_add(touch(message.key())).wrapping_add(touch(message.payload()));
         writer.send(COPY, message)
@@ -57,7 +61,7 @@ pub(crate) fn copy(options: &Options) -> Result<Measurement> {
     writer.finish()?;
     let spent = meter.spent()?;
     place.delete_topic(COPY)?;
-    let line = Measurement::new("w0c", n, spent, options.seed)?.figure("checksum", sum)?;
+    let line = Measurement::new(name, n, spent, options.seed)?.figure("checksum", sum)?;
     line.setting("client", client_settings())?.setting("topic", topic).map(Measurement::note_if_short)
 }
 
