@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use nowfold::Config;
-use nowfold::core::names::{TopicName, TopicPartition};
+use nowfold::core::names::{Offset, TopicName, TopicPartition};
 use nowfold::core::record::{Headers, OutputRecord};
 use nowfold::core::time::Timestamp;
 use nowfold::embedded::EmbeddedLog;
-use nowfold::runtime::broker::{Broker, TopicSpec};
+use nowfold::runtime::broker::{Broker, TopicSpec, Watermarks};
 use nowfold::runtime::{RuntimeConfig, SystemClock};
 
 use crate::data::{Encoder, Schedule, World};
@@ -84,12 +84,21 @@ impl Place {
 
     /// Records in a topic; `None` when there is no such topic.
     pub(crate) fn n_records(&self, topic: &str) -> Result<Option<u64>> {
+        self.count(topic, |marks| marks.high - marks.low)
+    }
+
+    /// Records that a topic got, with those that retention has deleted since; without transactions.
+    pub(crate) fn n_written(&self, topic: &str) -> Result<Option<u64>> {
+        self.count(topic, |marks| marks.high - Offset::default())
+    }
+
+    fn count(&self, topic: &str, of: impl Fn(Watermarks) -> i64) -> Result<Option<u64>> {
         let found = self.broker.topics(&[TopicName::from(topic)], PATIENCE)?.pop().flatten();
         let Some(info) = found else { return Ok(None) };
         let mut n_records = 0;
         for partition in 0..info.partitions {
             let marks = self.broker.watermarks(&TopicPartition::new(topic, partition))?;
-            n_records += u64::try_from(marks.high - marks.low).unwrap_or(0);
+            n_records += u64::try_from(of(marks)).unwrap_or(0);
         }
         Ok(Some(n_records))
     }

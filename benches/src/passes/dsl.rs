@@ -122,8 +122,8 @@ fn await_ends(place: &Place, streams: &Runtime, topic: &str) -> Result<()> {
 /// No speed counts whose results are not all there.
 fn verify(place: &Place, pass: Pass, app: &str, options: &Options) -> Result<()> {
     let (topic, wanted) = expected(pass, app, options)?;
-    let found = place.n_records(&topic)?.with_context(|| format!("there is no topic {topic}"))?;
-    ensure!(found == wanted, "{topic} holds {found} records instead of {wanted}");
+    let found = place.n_written(&topic)?.with_context(|| format!("there is no topic {topic}"))?;
+    ensure!(found == wanted, "{topic} got {found} records instead of {wanted}");
     place.delete_topic(&format!("{app}-counts-changelog"))?;
     place.delete_topic(&out_of(app))
 }
