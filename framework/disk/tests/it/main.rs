@@ -5,4 +5,5 @@
 mod copies;
 mod damage;
 mod directory;
+mod fixtures;
 mod support;
