@@ -6,6 +6,7 @@ mod compaction;
 mod contract;
 mod crash;
 mod data_dir;
+mod fixtures;
 mod group_model;
 mod groups;
 mod log;

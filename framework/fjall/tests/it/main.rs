@@ -11,4 +11,5 @@ mod contract;
 mod differential;
 mod epochs;
 mod files;
+mod fixtures;
 mod support;
