@@ -16,6 +16,8 @@
 
 mod database;
 mod engine;
+#[cfg(feature = "fuzz")]
+mod invented;
 mod key_value;
 mod rows;
 mod session;
@@ -24,6 +26,8 @@ mod versioned;
 mod window;
 
 pub use engine::FjallEngine;
+#[cfg(feature = "fuzz")]
+pub use invented::write_rows;
 pub use key_value::FjallMap;
 pub use session::FjallSessions;
 pub use versioned::FjallHistories;

@@ -43,6 +43,8 @@ mod worker;
 
 pub use clock::SystemClock;
 pub use config::{Guarantee, RuntimeConfig};
+#[cfg(feature = "fuzz")]
+pub use control::invented::control_topic;
 pub use error::RuntimeError;
 pub use state::{AppState, StateCell};
 pub use status::{Restored, TaskPhase};

@@ -90,7 +90,7 @@ pub(super) fn decode(mut payload: Bytes, from: Offset) -> Option<Content> {
         if record.offset < next {
             return None;
         }
-        next = record.offset + 1;
+        next = record.offset.checked_add(1)?;
     }
     (payload.is_empty() && position >= next).then_some(Content { position, records })
 }

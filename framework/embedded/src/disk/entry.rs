@@ -55,7 +55,8 @@ fn put(field: &[u8], out: &mut Vec<u8>) {
 /// Reads a record from its payload, sharing its bytes. `None` when the payload is not a record of this format.
 pub(super) fn decode(payload: Bytes) -> Option<LogRecord> {
     let mut rest = payload;
-    let offset = rest.try_get_i64_le().ok()?;
+    // One more than an offset has to be an offset, too.
+    let offset = rest.try_get_i64_le().ok().filter(|offset| *offset < i64::MAX)?;
     let timestamp = Timestamp::from_millis(rest.try_get_i64_le().ok()?);
     let flags = rest.try_get_u8().ok()?;
     if flags & !(KEY | VALUE | LOG_APPEND_TIME) != 0 {

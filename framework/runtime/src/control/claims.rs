@@ -101,7 +101,8 @@ impl Claims {
             }
         }
         self.disputed.remove(&id);
-        Some(known.generation + 1)
+        // A generation at its end was written by none of ours; an equal one that comes later counts.
+        Some(known.generation.saturating_add(1))
     }
 
     /// Whether the same was said so recently that it may not have been read yet; positions do not count.

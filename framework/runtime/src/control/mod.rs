@@ -4,6 +4,8 @@
 
 mod check;
 mod claims;
+#[cfg(feature = "fuzz")]
+pub(crate) mod invented;
 mod message;
 mod view;
 
