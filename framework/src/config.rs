@@ -110,6 +110,7 @@ impl Config {
     /// | `NOWFOLD_HTTP` | address of the query server, such as `127.0.0.1:7070` | no server |
     /// | `NOWFOLD_GUARANTEE` | `at-least-once` or `exactly-once` | `at-least-once` |
     /// | `NOWFOLD_MAX_TASK_IDLE_MS` | how long a task waits for sources that are empty: see [`max_task_idle`](Self::max_task_idle) | `0` |
+    /// | `NOWFOLD_MEMORY_BUDGET` | bytes that may be held on the way, such as `268435456` or `256m`: see [`memory_budget`](Self::memory_budget) | no limit |
     /// | `NOWFOLD_GROUP_PROTOCOL` | `classic`, or `consumer` (KIP-848) | `classic` |
     /// | `NOWFOLD_INSTANCE_ID` | static membership: this process's name | dynamic membership |
     /// | `NOWFOLD_ADVERTISE` | where others reach the query server, as `host:port` or URL | its own address |
@@ -162,6 +163,14 @@ impl Config {
                 cause: format!("NOWFOLD_MAX_TASK_IDLE_MS={text:?} is neither -1 nor a number of milliseconds"),
             })?;
             config = config.max_task_idle(idle);
+        }
+        if let Some(text) = variable("NOWFOLD_MEMORY_BUDGET") {
+            let bytes = bytes(&text).filter(|bytes| *bytes >= LEAST_BUDGET).ok_or_else(|| Error::Config {
+                cause: format!(
+                    "NOWFOLD_MEMORY_BUDGET={text:?} is not a number of bytes such as 268435456 or 256m, and at least 1m"
+                ),
+            })?;
+            config = config.memory_budget(bytes);
         }
         config = config.group_from(variable("NOWFOLD_GROUP_PROTOCOL"), variable("NOWFOLD_INSTANCE_ID"))?;
         if let Some(text) = variable("NOWFOLD_HTTP") {
@@ -356,6 +365,22 @@ impl Config {
         self
     }
 
+    /// How many bytes this process may hold on its way: records that were read and wait, rows in record caches, and what was
+    /// written and is not known to be stored. Where they are used up, caches are emptied, what was written is committed, and
+    /// reading pauses until there is room. At least 1 MiB is taken. The queues of a Kafka client and the caches of stores on
+    /// disk are made smaller beside it: `docs/guide/memory.md`. Settings of the workers that are given later, with
+    /// [`runtime`](Self::runtime), replace it.
+    ///
+    /// ```
+    /// use nowfold::prelude::*;
+    ///
+    /// let config = Config::embedded().memory_budget(256 << 20);
+    /// ```
+    pub fn memory_budget(mut self, bytes: u64) -> Self {
+        self.runtime.memory_budget = Some(bytes.max(LEAST_BUDGET));
+        self
+    }
+
     /// Settings of the workers.
     pub fn runtime(mut self, runtime: RuntimeConfig) -> Self {
         self.runtime = runtime;
@@ -388,6 +413,20 @@ impl Config {
     }
 }
 
+/// Less would be used up by the records of one fetch.
+const LEAST_BUDGET: u64 = 1 << 20;
+
+/// A number of bytes, with `k`, `m` or `g` behind it for their multiples by 1,024.
+fn bytes(text: &str) -> Option<u64> {
+    let (number, shift) = match text.char_indices().last()? {
+        (at, 'k' | 'K') => (text.get(..at)?, 10),
+        (at, 'm' | 'M') => (text.get(..at)?, 20),
+        (at, 'g' | 'G') => (text.get(..at)?, 30),
+        _ => (text, 0),
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
 /// Opens the state directory of `app`, if there is one.
 pub(crate) fn local_state(config: &Config, app: &str) -> Result<Option<Arc<dyn LocalState>>, Error> {
     let Some(dir) = &config.state_dir else { return Ok(None) };
@@ -401,8 +440,18 @@ pub(crate) fn local_state(config: &Config, app: &str) -> Result<Option<Arc<dyn L
     }
     let state = nowfold_disk::StateDir::open(dir, app, config.state_durability).map_err(RuntimeError::from)?;
     #[cfg(feature = "fjall")]
-    let state = state.engine(Arc::new(nowfold_fjall::FjallEngine::new()));
+    let state = state.engine(Arc::new(engine(config.runtime.memory_budget)));
     Ok(Some(Arc::new(state)))
+}
+
+/// The engine of stores on disk. Under a budget, what the database of each task has read takes a sixteenth of it at most.
+#[cfg(feature = "fjall")]
+fn engine(budget: Option<u64>) -> nowfold_fjall::FjallEngine {
+    let engine = nowfold_fjall::FjallEngine::new();
+    match budget {
+        Some(budget) => engine.cache_bytes((budget / 16).min(32 << 20)),
+        None => engine,
+    }
 }
 
 /// The registry client for a URL.

@@ -1,5 +1,6 @@
 //! A running application on the embedded log or on Kafka.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -208,30 +209,40 @@ pub(crate) fn open(config: &Config) -> Result<(Arc<dyn Broker>, Option<EmbeddedL
             let log = config::embedded_log(log.clone(), data_dir.clone())?;
             Ok((Arc::new(log.clone()), Some(log)))
         }
-        Place::Kafka { bootstrap, raw, group } => Ok((connect(bootstrap, raw, group)?, None)),
+        Place::Kafka { bootstrap, raw, group } => {
+            Ok((connect(bootstrap, within(raw, config.runtime.memory_budget), group)?, None))
+        }
         Place::Open { broker, embedded } => Ok((broker.clone(), embedded.clone())),
     }
+}
+
+/// The settings of a Kafka client whose own queues leave room in a budget: a partition's records take a 64th of it and what
+/// is to be sent a quarter, where that is less than by default and the user says nothing else.
+fn within(raw: &BTreeMap<String, String>, budget: Option<u64>) -> BTreeMap<String, String> {
+    let mut raw = raw.clone();
+    if let Some(kbytes) = budget.map(|budget| budget / 1_024) {
+        let mut at_most = |key: &str, kbytes: u64| _ = raw.entry(key.to_owned()).or_insert_with(|| kbytes.to_string());
+        at_most("queued.max.messages.kbytes", (kbytes / 64).clamp(64, 4_096));
+        at_most("queue.buffering.max.kbytes", (kbytes / 4).clamp(1_024, 65_536));
+    }
+    raw
 }
 
 #[cfg(feature = "kafka")]
 fn connect(
     bootstrap: &str,
-    raw: &std::collections::BTreeMap<String, String>,
+    raw: BTreeMap<String, String>,
     group: &config::GroupSettings,
 ) -> Result<Arc<dyn Broker>, Error> {
     let mut config = nowfold_kafka::KafkaConfig::new(bootstrap);
-    config.raw = raw.clone();
+    config.raw = raw;
     (config.group_protocol, config.instance_id) = (group.protocol, group.instance_id.clone());
     config.session_timeout = group.session_timeout.unwrap_or(config.session_timeout);
     Ok(Arc::new(nowfold_kafka::Kafka::connect(config)?))
 }
 
 #[cfg(not(feature = "kafka"))]
-fn connect(
-    bootstrap: &str,
-    _: &std::collections::BTreeMap<String, String>,
-    _: &config::GroupSettings,
-) -> Result<Arc<dyn Broker>, Error> {
+fn connect(bootstrap: &str, _: BTreeMap<String, String>, _: &config::GroupSettings) -> Result<Arc<dyn Broker>, Error> {
     Err(Error::Config { cause: format!("Kafka at {bootstrap} needs the feature `kafka`") })
 }
 

@@ -17,7 +17,7 @@ use nowfold_core::topology::{PartitionCount, TopicBlueprint, TopicRequirement, T
 use nowfold_schemas::action::{Action, Attributes};
 
 use crate::actions_topic::{ActionLog, ActionStream, outlives};
-use crate::chain::{Admission, Appended, ChainConfig, Dedup, EventChains};
+use crate::chain::{Admission, Appended, ChainConfig, Dedup, EventChains, MemoryLimit, WhenFull};
 use crate::feature::{Feature, FeatureFile, FeatureSet, LateJoin, Report};
 
 /// A store of per-actor event chains to be made from an actions topic.
@@ -83,6 +83,20 @@ impl Actions {
     /// whose windows reach back to events that went say `truncated`, and are not `complete`. Default: no limit.
     pub fn max_events_per_actor(mut self, n: usize) -> Self {
         self.config.max_events_per_actor = Some(n.max(1));
+        self
+    }
+
+    /// How many bytes each partition of the store may take in this process, as `docs/guide/memory.md` counts them, and what
+    /// happens to the event that finds no room. Default: no limit.
+    ///
+    /// ```
+    /// use nowfold_operators::{Actions, chain::WhenFull};
+    ///
+    /// let actions = Actions::named("activity").memory_limit(500 << 20, WhenFull::DropOldest);
+    /// # let _ = actions;
+    /// ```
+    pub fn memory_limit(mut self, bytes: usize, when_full: WhenFull) -> Self {
+        self.config.memory_limit = Some(MemoryLimit { bytes, when_full });
         self
     }
 
@@ -173,7 +187,7 @@ impl ActionLog {
         builder.state_store(spec.queryable(Arc::new(features)).log_floor_slack(skew));
         let node = format!("materialize-{name}");
         let store = name.clone();
-        let make = move || Materialize { store: store.clone(), late_records_to_dead_letters, capped: 0 };
+        let make = move || Materialize { store: store.clone(), late_records_to_dead_letters, taken: Taken::default() };
         Materialized { late: self.stream.process(&node, make, &[name.as_str()]) }
     }
 }
@@ -272,8 +286,14 @@ impl StateStore for ChainStore {
 struct Materialize {
     store: StoreName,
     late_records_to_dead_letters: bool,
-    /// Events that the limit per actor had taken by now.
+    taken: Taken,
+}
+
+/// Events that the limits of the store had taken by now.
+#[derive(Default)]
+struct Taken {
     capped: u64,
+    shed: u64,
 }
 
 type Late<'n, 't> = ProcessorContext<'n, 't, Arc<str>, Action>;
@@ -290,6 +310,9 @@ impl Processor<Arc<str>, Option<Action>, Arc<str>, Action> for Materialize {
             }
             Some(action) => chains.apply(action, appended),
         };
+        if admission == Admission::Full {
+            return Err(ProcessError::stop(no_room(&self.store, &chains)));
+        }
         self.report(cx, admission, &chains);
         match record.value {
             Some(action) if admission == Admission::LateDropped => {
@@ -299,6 +322,16 @@ impl Processor<Arc<str>, Option<Action>, Arc<str>, Action> for Materialize {
             _ => Ok(()),
         }
     }
+}
+
+/// Why the application stops at an event that finds no room, and what to do.
+fn no_room(store: &StoreName, chains: &EventChains) -> String {
+    let (bytes, events) = (chains.config().memory_limit.map_or(0, |limit| limit.bytes), chains.len());
+    format!(
+        "store {store:?} has no room for it: a partition may take {bytes} bytes and {events} events take them; raise the \
+         limit (Actions::memory_limit), shorten the retention, run more processes with more partitions, or let the oldest \
+         events go (WhenFull::DropOldest)"
+    )
 }
 
 fn with_reason(mut headers: Headers, admission: Admission, floor: Timestamp) -> Headers {
@@ -320,22 +353,27 @@ impl Materialize {
             | Admission::OrphanRetract => {
                 cx.count_as(Tally::Applied, admission.reason(), 1);
             }
-            Admission::Capped => {}
+            Admission::Capped | Admission::Shed => {}
             _ => cx.count(admission.reason()),
         }
-        self.count_capped(cx, chains);
+        self.count_taken(cx, chains);
         if let Some(cause) = self.dead_letter_cause(admission, chains) {
             cx.dead_letter(Stage::Admission, &format!("{}: {cause}", admission.reason()));
         }
     }
 
-    /// One event that comes in may make another go.
-    fn count_capped(&mut self, cx: &mut Late<'_, '_>, chains: &EventChains) {
-        if chains.config().max_events_per_actor.is_some() {
-            let capped = chains.counters().capped;
-            if capped > self.capped {
-                cx.count_as(Tally::Dropped, "capped", capped - self.capped);
-                self.capped = capped;
+    /// One event that comes in may make others go.
+    fn count_taken(&mut self, cx: &mut Late<'_, '_>, chains: &EventChains) {
+        let config = chains.config();
+        if config.max_events_per_actor.is_none() && config.memory_limit.is_none() {
+            return;
+        }
+        let counters = chains.counters();
+        let all = [("capped", counters.capped, &mut self.taken.capped), ("shed", counters.shed, &mut self.taken.shed)];
+        for (reason, now, before) in all {
+            if now > *before {
+                cx.count_as(Tally::Dropped, reason, now - *before);
+                *before = now;
             }
         }
     }

@@ -52,6 +52,8 @@ pub struct ProcessError {
     pub(crate) cause: String,
     pub(crate) stage: Stage,
     pub(crate) retriable: bool,
+    /// No error handler is asked.
+    pub(crate) is_final: bool,
 }
 
 impl ProcessError {
@@ -67,8 +69,13 @@ impl ProcessError {
         Self { retriable: true, ..Self::new(cause) }
     }
 
+    /// The application stops at the record, whatever error handlers would say: for a processor that cannot go on.
+    pub fn stop(cause: impl Into<String>) -> Self {
+        Self { is_final: true, ..Self::new(cause) }
+    }
+
     pub(crate) fn at(stage: Stage, cause: String, retriable: bool) -> Self {
-        Self { cause, stage, retriable }
+        Self { cause, stage, retriable, is_final: false }
     }
 
     /// A serde's error at this stage; one that may pass by itself makes the record wait.

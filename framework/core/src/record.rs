@@ -136,6 +136,11 @@ impl LogRecord {
         let headers = self.headers.iter().map(|h| h.name.len() + h.value.as_ref().map_or(0, Bytes::len));
         self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len) + headers.sum::<usize>()
     }
+
+    /// About how much memory it takes: [`size_bytes`](Self::size_bytes), and what holds them.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.size_bytes()
+    }
 }
 
 /// A record to be appended to a topic.
@@ -153,6 +158,15 @@ pub struct OutputRecord {
     pub timestamp: Timestamp,
     /// Headers.
     pub headers: Headers,
+}
+
+impl OutputRecord {
+    /// About how much memory it takes: the bytes of key, value and headers, and what holds them.
+    pub fn memory_bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|h| h.name.len() + h.value.as_ref().map_or(0, Bytes::len));
+        let fields = self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len);
+        size_of::<Self>() + fields + headers.sum::<usize>()
+    }
 }
 
 /// Where the raw record that caused the present one stands. It is the root of event ids that nowfold stamps.

@@ -57,6 +57,11 @@ pub struct RuntimeConfig {
     pub purge_interval: Option<Duration>,
     /// Records that a task takes from a partition at a time, and processes at a time. Default: 500.
     pub batch: usize,
+    /// How many bytes this process may hold on its way, over all workers: records that were read and wait, rows in record
+    /// caches, and what was written and is not known to be stored. Where they are used up, caches are emptied, what was
+    /// written is committed, and reading pauses. Stores are not among them, nor what the client of the broker queues.
+    /// Default: no limit.
+    pub memory_budget: Option<u64>,
     /// Whether processes of the application tell each other what they are and have, on the topic `<app>-control`: queries
     /// name the process that owns a key, and changed topologies are noticed. Default: true.
     pub discovery: bool,
@@ -91,6 +96,7 @@ impl Default for RuntimeConfig {
             max_task_idle: TaskIdle::default(),
             purge_interval: Some(Duration::from_secs(30)),
             batch: 500,
+            memory_budget: None,
             discovery: true,
             endpoint: None,
             rack: None,

@@ -11,6 +11,7 @@
 //! can run all of it.
 
 pub mod broker;
+mod budget;
 mod calls;
 mod channel;
 mod clock;
@@ -31,6 +32,7 @@ mod output;
 mod pace;
 mod purge;
 mod rest;
+mod room;
 mod runner;
 mod signal;
 mod source;
@@ -41,6 +43,7 @@ mod topics;
 mod transaction;
 mod worker;
 
+pub use budget::MemoryHeld;
 pub use clock::SystemClock;
 pub use config::{Guarantee, RuntimeConfig};
 #[cfg(feature = "fuzz")]

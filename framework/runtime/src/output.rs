@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use nowfold_core::record::{Headers, LogRecord, OutputRecord, TimestampType};
 use nowfold_core::topology::{StartPolicy, Topology};
 
 use super::broker::{BrokerError, DeliveryFailure};
+use super::budget::{Budget, Part, Share};
 use super::channel::{Channel, Transactor};
 use super::error::RuntimeError;
 use super::runner::Runner;
@@ -32,6 +34,11 @@ pub(crate) struct Outbox {
     /// Exactly-once: records that the broker refused and so spoiled their transaction. When they come again they are
     /// judged instead of sent.
     condemned: HashMap<OutputPlace, BrokerError>,
+    /// Bytes of `waiting`.
+    waiting_bytes: usize,
+    /// Bytes that were handed to the producer since all of them were last known to be stored.
+    unstored_bytes: usize,
+    writing: Share,
 }
 
 /// A record's topic, key and value.
@@ -44,12 +51,38 @@ impl fmt::Debug for Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(channel: Channel, topology: Topology) -> Self {
+    pub(crate) fn new(channel: Channel, topology: Topology, budget: Arc<Budget>) -> Self {
         let sources = topology.subtopologies().iter().flat_map(|part| &part.sources);
         let unordered = sources.filter(|source| source.start == StartPolicy::EventLog);
         let unordered = unordered.map(|source| source.topic.clone()).collect();
         let (records_out, waiting, sent, condemned) = (HashMap::new(), VecDeque::new(), Vec::new(), HashMap::new());
-        Self { channel, topology, records_out, waiting, unordered, sent, condemned }
+        let (waiting_bytes, unstored_bytes, writing) = (0, 0, Share::new(budget, Part::Writing));
+        Self {
+            channel,
+            topology,
+            records_out,
+            waiting,
+            unordered,
+            sent,
+            condemned,
+            waiting_bytes,
+            unstored_bytes,
+            writing,
+        }
+    }
+
+    /// Whether anything was written that is not known to be stored.
+    pub(crate) fn holds_writes(&self) -> bool {
+        self.writing.held() > 0
+    }
+
+    fn account(&mut self) {
+        self.writing.set(self.waiting_bytes + self.unstored_bytes);
+    }
+
+    fn wait(&mut self, records: impl IntoIterator<Item = (OutputRecord, Verdict)>) {
+        let bytes = &mut self.waiting_bytes;
+        self.waiting.extend(records.into_iter().inspect(|(record, _)| *bytes += record.memory_bytes()));
     }
 
     /// Queues the effects of a task in the order in which they arose.
@@ -62,13 +95,21 @@ impl Outbox {
         let verdict = runner.default_verdict();
         let changelog = effects.changelog.into_iter().filter_map(|write| changelog_record(runner, write));
         let records = changelog.chain(effects.outputs).chain(effects.dead_letters);
-        self.waiting.extend(records.map(|record| (record, verdict)));
+        self.wait(records.map(|record| (record, verdict)));
         self.drain().map(|_| ())
     }
 
     /// Hands what waits to the producer; false when the producer cannot take all of it now. Then no task may go on.
     pub(crate) fn drain(&mut self) -> Result<bool, RuntimeError> {
+        let drained = self.hand_over();
+        self.account();
+        drained
+    }
+
+    fn hand_over(&mut self) -> Result<bool, RuntimeError> {
         while let Some((record, default)) = self.waiting.pop_front() {
+            let n_bytes = record.memory_bytes();
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(n_bytes);
             if !self.condemned.is_empty()
                 && let Some(error) = self.condemned.get(&output_place(&record)).cloned()
             {
@@ -78,9 +119,13 @@ impl Outbox {
             self.count_out(&record);
             let again = self.may_be_sent_again(&record).then(|| (record.clone(), default));
             match self.channel.send(record) {
-                Ok(()) => self.sent.extend(again),
+                Ok(()) => {
+                    self.unstored_bytes += n_bytes;
+                    self.sent.extend(again);
+                }
                 Err(failure) if failure.error.is_retriable() => {
                     tracing::warn!(error = %failure.error, "the broker takes no records; processing waits");
+                    self.waiting_bytes += n_bytes;
                     self.waiting.push_front((failure.record, default));
                     return Ok(false);
                 }
@@ -107,6 +152,8 @@ impl Outbox {
     /// When the broker will never give its id again.
     pub(crate) fn abort(&mut self, timeout: Duration) -> Result<(), BrokerError> {
         self.waiting.clear();
+        (self.waiting_bytes, self.unstored_bytes) = (0, 0);
+        self.account();
         self.channel.transactor().map_or(Ok(()), |transactor| transactor.abort(timeout))
     }
 
@@ -130,6 +177,8 @@ impl Outbox {
             Err(error) => return Err(error.into()),
         };
         let all_stored = failures.is_empty();
+        self.unstored_bytes = 0;
+        self.account();
         for DeliveryFailure { record, error } in failures {
             self.channel.transactor().into_iter().for_each(|transactor| transactor.spoil(&error));
             if is_refusal(&error) {
@@ -154,8 +203,11 @@ impl Outbox {
                 }
                 Err(error) => return Err(error.into()),
             };
+            // What was not stored waits again, with the records of its keys that follow.
+            self.unstored_bytes = 0;
             if failures.is_empty() {
                 self.sent.clear();
+                self.account();
                 return Ok(true);
             }
             let (late, refused): (Vec<_>, Vec<_>) =
@@ -187,10 +239,11 @@ impl Outbox {
         }
         let again =
             |(record, _): &mut (OutputRecord, Verdict)| keys.get(&place(record)).is_some_and(|key| key.follows(record));
-        self.waiting.extend(self.sent.extract_if(.., again));
+        let following: Vec<_> = self.sent.extract_if(.., again).collect();
         let unseen = |record: &OutputRecord| keys.get(&place(record)).is_some_and(|key| !key.met.get());
         let unseen = ordered.iter().filter(|record| unseen(record)).cloned();
-        self.waiting.extend(others.into_iter().chain(unseen).map(|record| (record, default)));
+        let unseen = others.into_iter().chain(unseen).map(|record| (record, default));
+        self.wait(following.into_iter().chain(unseen.collect::<Vec<_>>()));
     }
 
     fn judge(&mut self, failed: DeliveryFailure, default: Verdict) -> Result<(), RuntimeError> {
@@ -214,7 +267,7 @@ impl Outbox {
             }
             (Verdict::DeadLetter, Some(topic)) => {
                 tracing::warn!(cause, topic = %source.topic, "a record is refused and becomes a dead letter");
-                self.waiting.push_back((failure.to_dead_letter(&topic), Verdict::Fail));
+                self.wait([(failure.to_dead_letter(&topic), Verdict::Fail)]);
                 Ok(())
             }
             _ => {

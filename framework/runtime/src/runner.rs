@@ -12,6 +12,7 @@ use nowfold_core::time::{Clock, Timestamp};
 use nowfold_core::topology::{SourceTopic, StartPolicy, SubTopology, Topology};
 
 use super::broker::{Broker, BrokerError, PartitionReader, Waker};
+use super::budget::{Budget, Part, Share};
 use super::calls::RunningCalls;
 use super::error::RuntimeError;
 use super::executor::CallExecutor;
@@ -36,6 +37,8 @@ pub(crate) struct Surroundings {
     pub(crate) local: Option<Arc<dyn LocalState>>,
     /// What runs calls, where the topology has any.
     pub(crate) executor: Option<Arc<dyn CallExecutor>>,
+    /// How much memory may be held on its way.
+    pub(crate) budget: Arc<Budget>,
 }
 
 impl std::fmt::Debug for Surroundings {
@@ -67,6 +70,11 @@ pub(crate) struct Runner {
     /// How often it is said that a record waits.
     said: Throttle,
     calls: RunningCalls,
+    budget: Arc<Budget>,
+    reading: Share,
+    cached: Share,
+    /// How large the largest records of changelogs were.
+    largest_restored: Option<usize>,
 }
 
 /// A store's own changelog being read to the end that it had when the task was opened.
@@ -130,6 +138,10 @@ impl Runner {
             has_effects: false,
             said: Throttle::new(Duration::from_secs(5)),
             calls: RunningCalls::new(around.executor.clone(), waker.clone()),
+            budget: around.budget.clone(),
+            reading: Share::new(around.budget.clone(), Part::Reading),
+            cached: Share::new(around.budget.clone(), Part::Caches),
+            largest_restored: None,
         })
     }
 
@@ -190,7 +202,9 @@ impl Runner {
     fn restore_changelogs(&mut self, batch: usize) -> Result<usize, RuntimeError> {
         let mut moved = 0;
         for log in &mut self.changelogs {
-            let n = log.reader.poll(batch, &mut self.buffer)?;
+            let room = self.budget.room_for(batch, 0, self.largest_restored);
+            let n = log.reader.poll(room, &mut self.buffer)?;
+            self.largest_restored = self.buffer.iter().map(LogRecord::memory_bytes).max().max(self.largest_restored);
             moved += n;
             log.restored.count(false, n);
             for record in self.buffer.drain(..).filter(|record| record.offset < log.until) {
@@ -210,9 +224,22 @@ impl Runner {
         let statuses = self.task.sources();
         let mut moved = 0;
         for (source, status) in self.sources.iter_mut().zip(&statuses) {
-            moved += source.poll(&mut self.task, status, batch, &mut self.buffer)?;
+            moved += source.poll(&mut self.task, status, (batch, &self.budget), &mut self.buffer)?;
+            self.reading.set(self.task.held().waiting);
         }
         Ok(moved)
+    }
+
+    /// Tells the budget what the task holds.
+    fn account(&mut self) {
+        let held = self.task.held();
+        self.reading.set(held.waiting);
+        self.cached.set(held.cached);
+    }
+
+    /// Whether record caches hold rows back.
+    pub(crate) fn holds_rows(&self) -> bool {
+        self.cached.held() > 0
     }
 
     fn process(&mut self, now: Timestamp, batch: usize) -> Result<usize, RuntimeError> {
@@ -221,7 +248,9 @@ impl Runner {
         }
         self.blocked_until = None;
         self.calls.deliver(&mut self.task);
-        match self.task.process(now, batch)? {
+        let processed = self.task.process(now, batch)?;
+        self.account();
+        match processed {
             Processed::Records(n) => Ok(n),
             Processed::Blocked { taken, cause } => {
                 if self.said.is_due() {
@@ -269,7 +298,9 @@ impl Runner {
         if is_blocked || !self.changelogs.is_empty() {
             return Ok(());
         }
-        if let Some(cause) = self.task.prepare_commit(now)? {
+        let blocked = self.task.prepare_commit(now)?;
+        self.account();
+        if let Some(cause) = blocked {
             tracing::debug!(task = %self.task.id(), cause, "a row of a record cache waits");
             self.blocked_until = Some(host::now() + self.wait_from(now));
         }

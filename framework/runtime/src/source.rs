@@ -12,6 +12,7 @@ use nowfold_core::time::Timestamp;
 use nowfold_core::topology::{SourceTopic, StartPolicy};
 
 use super::broker::{Broker, BrokerError, PartitionReader, Waker, Watermarks, append_time};
+use super::budget::Budget;
 use super::error::RuntimeError;
 use super::host;
 use super::local::{Copied, LocalLog};
@@ -35,6 +36,8 @@ pub(crate) struct Source {
     /// Records that were read only to rebuild a store.
     pub(crate) restored_records: Restored,
     behind_since: Option<Timestamp>,
+    /// How large the largest records were that were read lately.
+    largest: Option<usize>,
     /// The next offset as last committed, with all effects of the records before it stored.
     committed: Offset,
     /// Whether the topic is an internal repartition topic.
@@ -102,6 +105,7 @@ impl Source {
             copy,
             restored_records: Restored::default(),
             behind_since: None,
+            largest: None,
             committed: beginning.position,
             is_repartition: topic.is_repartition,
             records_in: metrics::counter!("nowfold_records_in_total", &labels),
@@ -110,17 +114,21 @@ impl Source {
         })
     }
 
-    /// Moves up to `batch` records from the reader to the task.
+    /// Moves up to `batch` records from the reader to the task, or as many as fit the budget, where as many do not wait yet.
     pub(crate) fn poll(
         &mut self,
         task: &mut Task,
         status: &SourceStatus,
-        batch: usize,
+        (batch, budget): (usize, &Budget),
         buffer: &mut Vec<LogRecord>,
     ) -> Result<usize, RuntimeError> {
         let mut n = 0;
-        if status.buffered < batch {
-            n = self.reader.poll(batch, buffer).map_err(|error| out_of_range(&self.group, error))?;
+        let room = if status.buffered < batch { budget.room_for(batch, status.buffered, self.largest) } else { 0 };
+        if room > 0 {
+            n = self.reader.poll(room, buffer).map_err(|error| out_of_range(&self.group, error))?;
+            let largest = buffer.iter().map(LogRecord::memory_bytes).max();
+            // One large record shall not make all that follow count as large for ever.
+            self.largest = largest.max(self.largest.map(|largest| largest - largest / 8));
             // The copy is known to be read only by a poll that finds nothing more in it.
             let from_copy = self.copy.as_ref().is_some_and(Copied::is_replaying);
             if !status.restored || from_copy {

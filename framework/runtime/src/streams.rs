@@ -16,6 +16,7 @@ use nowfold_core::time::Clock;
 use nowfold_core::topology::{SubTopology, Topology};
 
 use super::broker::{Broker, BrokerError, TransactionalSpec};
+use super::budget::{Budget, MemoryHeld};
 use super::channel::{Channel, Transactor};
 use super::config::{Guarantee, RuntimeConfig};
 use super::control::{self, Announcements, Control};
@@ -98,6 +99,7 @@ pub struct Streams {
     globals_stop: Arc<AtomicBool>,
     announcements: Option<Arc<Announcements>>,
     threads: Vec<host::Thread>,
+    budget: Arc<Budget>,
     started: Instant,
 }
 
@@ -142,7 +144,7 @@ impl Streams {
         let (state, started) = (Arc::new(StateCell::default()), host::now());
         state.set(AppState::Connecting);
         let (around, globals) = connect(topology.clone(), platform, &config, local, executor)?;
-        let (clock, hub) = (around.clock.clone(), around.hub.clone());
+        let (clock, hub, budget) = (around.clock.clone(), around.hub.clone(), around.budget.clone());
         let applied = globals.applied();
         let parts = representatives(&topology, &around.topics);
         let subscribed: Vec<_> = parts.keys().cloned().collect();
@@ -177,6 +179,7 @@ impl Streams {
             globals_stop,
             announcements,
             threads,
+            budget,
             started,
         })
     }
@@ -243,6 +246,11 @@ impl Streams {
     /// What the stores of this process's tasks were rebuilt from when these were opened.
     pub fn restored(&self) -> Restored {
         self.tasks.restored()
+    }
+
+    /// What the workers hold in memory beside the stores, for [`RuntimeConfig::memory_budget`].
+    pub fn memory_held(&self) -> MemoryHeld {
+        self.budget.held()
     }
 
     /// Store partitions that live here, for query handles.
@@ -391,7 +399,9 @@ fn connect(
     let mut globals = Globals::open(broker.as_ref(), &topology, &topics)?;
     globals.load(config.stall_timeout)?;
     let idle = config.max_task_idle;
-    Ok((Arc::new(Surroundings { broker, topology, topics, hub, idle, clock, local, executor }), globals))
+    let budget = Budget::new(config.memory_budget);
+    let around = Surroundings { broker, topology, topics, hub, idle, clock, local, executor, budget };
+    Ok((Arc::new(around), globals))
 }
 
 /// The workers, and the thread that purges for them.
@@ -405,7 +415,7 @@ fn spawn_workers(
     let workers = (0..config.n_workers.max(1)).map(|i| {
         let channel = channel_of(&around.broker, config, &format!("{}-{process}-{i}", around.topology.app()))?;
         let purge = Purge::new(config.purge_interval, purger.clone());
-        let outbox = Outbox::new(channel, around.topology.clone());
+        let outbox = Outbox::new(channel, around.topology.clone(), around.budget.clone());
         spawn_worker(i, around, config, (outbox, purge), report.clone())
     });
     let workers = workers.collect::<Result<Vec<_>, RuntimeError>>()?;

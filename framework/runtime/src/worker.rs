@@ -241,6 +241,10 @@ impl Worker {
         for (id, status) in std::mem::take(&mut self.unopened) {
             self.open(id, status)?;
         }
+        if !self.make_room()? {
+            self.retry_at = Some(host::now() + RETRY);
+            return Ok(0);
+        }
         let (now, exactly_once) = (self.clock.now(), self.is_exactly_once());
         let mut moved = 0;
         for runner in &mut self.runners {
@@ -270,7 +274,7 @@ impl Worker {
         self.last_recommit.is_none_or(|at| host::since(at) >= self.config.recommit_interval)
     }
 
-    fn commit(&mut self) -> Result<(), RuntimeError> {
+    pub(crate) fn commit(&mut self) -> Result<(), RuntimeError> {
         if self.is_exactly_once() {
             return self.commit_transaction(self.config.flush_timeout).map(|_| ());
         }

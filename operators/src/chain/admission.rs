@@ -58,6 +58,10 @@ pub enum Admission {
     Duplicate,
     /// The actor has as many events as it may, all of them newer in order.
     Capped,
+    /// The partition has as much memory as it may, all of it for newer events, or its time lies at or before what went.
+    Shed,
+    /// The partition has as much memory as it may, and nothing is to go.
+    Full,
     /// Its time is at or before stream time minus retention.
     LateDropped,
     /// Its time is after the record's append time by more than the skew.
@@ -104,6 +108,8 @@ impl Admission {
             Self::Replaced { .. } => "replaced",
             Self::Duplicate => "duplicate",
             Self::Capped => "capped",
+            Self::Shed => "shed",
+            Self::Full => "full",
             Self::LateDropped => "late_dropped",
             Self::FutureQuarantined => "future_quarantined",
             Self::BadTimestamp => "bad_timestamp",
@@ -130,6 +136,10 @@ pub struct Counters {
     pub duplicate: u64,
     /// Events that went, or did not come in, since their actor has as many newer ones as it may.
     pub capped: u64,
+    /// Events that went, or did not come in, since the partition has as much memory as it may.
+    pub shed: u64,
+    /// Events that were refused, since the partition has as much memory as it may and nothing is to go.
+    pub full: u64,
     /// Older than retention.
     pub late_dropped: u64,
     /// Too far ahead.
@@ -165,6 +175,8 @@ impl Counters {
             Admission::Replaced { .. } => self.replaced += 1,
             Admission::Duplicate => self.duplicate += 1,
             Admission::Capped => self.capped += 1,
+            Admission::Shed => self.shed += 1,
+            Admission::Full => self.full += 1,
             Admission::LateDropped => self.late_dropped += 1,
             Admission::FutureQuarantined => self.future_quarantined += 1,
             Admission::BadTimestamp => self.bad_timestamp += 1,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use nowfold_core::time::{hours, minutes};
 
+use super::limit::MemoryLimit;
+
 /// What to do with an action that carries no event time (none, zero or a negative one).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingTime {
@@ -62,6 +64,8 @@ pub struct ChainConfig {
     /// How many events an actor may have; beyond that the oldest in order go, and answers that would need them say
     /// `truncated`. Default: no limit.
     pub max_events_per_actor: Option<usize>,
+    /// How much memory a partition may take, and what happens beyond that. Default: no limit.
+    pub memory_limit: Option<MemoryLimit>,
     /// How many of the latest events that were not kept are remembered per actor, to explain answers. Default: 32.
     pub drops_per_actor: usize,
     /// How many such events a partition remembers in all. Default: 16,384, which is some 3 MB.
@@ -86,6 +90,7 @@ impl ChainConfig {
             dedup: Dedup::FirstInLog,
             version_span: hours(1),
             max_events_per_actor: None,
+            memory_limit: None,
             drops_per_actor: 32,
             drops: 16_384,
             vector_dims: BTreeMap::new(),

@@ -20,9 +20,16 @@ pub(crate) struct Wheel {
 }
 
 impl Wheel {
-    /// Buckets of one hour, or of a 64th of a short retention.
-    pub(crate) fn new(retention: Duration) -> Self {
-        Self { width_ms: (millis(retention) / 64).clamp(1_000, 3_600_000), buckets: BTreeMap::new() }
+    /// Buckets of one hour, or of a 64th of a short retention; `fine` ones of a 65,536th, and no less than a second.
+    pub(crate) fn new(retention: Duration, fine: bool) -> Self {
+        let parts = if fine { 65_536 } else { 64 };
+        Self { width_ms: (millis(retention) / parts).clamp(1_000, 3_600_000), buckets: BTreeMap::new() }
+    }
+
+    /// The last millisecond of the first bucket.
+    pub(crate) fn end_of_first(&self) -> Option<i64> {
+        let (bucket, _) = self.buckets.first_key_value()?;
+        Some(bucket.saturating_add(1).saturating_mul(self.width_ms).saturating_sub(1))
     }
 
     /// The bucket of a time.
@@ -64,9 +71,9 @@ mod tests {
 
     #[test]
     fn an_actor_is_due_when_its_whole_bucket_has_expired() {
-        let mut wheel = Wheel::new(Duration::from_secs(64));
+        let mut wheel = Wheel::new(Duration::from_secs(64), false);
         wheel.register(wheel.bucket(1_999), 7);
-        assert_eq!(wheel.pop_due(1_998), None);
+        assert_eq!((wheel.pop_due(1_998), wheel.end_of_first()), (None, Some(1_999)));
         assert_eq!(wheel.pop_due(1_999), Some((1, 7)));
         assert_eq!(wheel.pop_due(i64::MAX), None);
     }

@@ -30,6 +30,9 @@ impl Writer {
 
     /// Inserts an event, or says why not. A version that has expired is kept unseen, lest an earlier one come back.
     pub(super) fn act(&mut self, stripe: &mut Stripe, action: &Action, t: i64, appended: Appended) -> Admission {
+        if self.is_shed(t) {
+            return self.pass_over(stripe, action, appended);
+        }
         let late = t <= self.floor();
         let hash = self.hash(&action.actor);
         let mut number = stripe.find(&action.actor, hash);
@@ -50,6 +53,18 @@ impl Writer {
             true => Admission::Replaced { faults },
             false => Admission::Admitted { faults },
         }
+    }
+
+    /// An event whose time lies where all others went. As a later version of one that is here it takes its place.
+    fn pass_over(&mut self, stripe: &mut Stripe, action: &Action, appended: Appended) -> Admission {
+        if let Some(state) = stripe.get_mut(&action.actor)
+            && let Some(found) = state.find(EventId::new(&action.event_id))
+            && self.compare(action, state, found) == Ordering::Greater
+            && let Some(ghost) = self.remove(state, found, "replaced", appended)
+        {
+            self.add_ghost(state, ghost, appended);
+        }
+        Admission::Shed
     }
 
     fn clear_way(
@@ -90,7 +105,7 @@ impl Writer {
     /// Compares the event with the one of the same id that is here, if there is one.
     fn meet(&mut self, state: &mut ActorState, action: &Action, id: EventId<'_>, t: i64, appended: Appended) -> Way {
         let Some(found) = state.find(id) else { return Way::Free };
-        if found.t <= self.horizon() {
+        if found.t <= self.removable() {
             self.take(state.remove(found, self.floor()));
             return Way::Free;
         }

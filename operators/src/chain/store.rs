@@ -6,13 +6,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use nowfold_core::time::{Timestamp, millis};
-use nowfold_schemas::action::Action;
+use nowfold_schemas::action::{Action, Op};
 use parking_lot::{Mutex, RwLock};
 
 use super::admission::{Admission, Appended, Counters};
 use super::cap::Cut;
 use super::config::ChainConfig;
 use super::drops::{DropLog, Dropped};
+use super::limit::{Shed, WhenFull};
 use super::mark::{Mark, MarkCell};
 use super::memory::Memory;
 use super::names::Names;
@@ -36,6 +37,7 @@ pub struct EventChains {
     hasher: RandomState,
     names: ArcSwap<Names>,
     mark: MarkCell,
+    shed: Shed,
     writer: Mutex<Writer>,
     /// Locked by the writer while it holds a stripe, and by readers alike.
     drops: Mutex<DropLog>,
@@ -49,16 +51,27 @@ pub(crate) struct View<'a> {
     pub(crate) names: &'a Names,
     /// How far the partition is at this moment.
     pub(crate) mark: Mark,
-    /// Events at or before this time have expired.
+    /// Events at or before this time have expired, or are gone since there was no room for them.
     pub(crate) floor: i64,
+    /// Events at or before this time have expired.
+    expired: i64,
+    /// Events at or before this time may be missing, since there was no room for them.
+    missing: i64,
     /// The newest event that went since the actor had more than it may.
     pub(crate) cut: Option<&'a Cut>,
 }
 
 impl View<'_> {
-    /// Events at or before this time may be missing: those at or before the floor, and those up to a cut.
+    /// Events at or before this time may be missing: those at or before the floor, those up to a cut, and those for which
+    /// there was no room.
     pub(crate) fn reach(&self, floor: i64) -> i64 {
-        self.cut.map_or(floor, |cut| cut.spot.t.max(floor))
+        self.cut.map_or(floor, |cut| cut.spot.t.max(floor)).max(self.missing)
+    }
+
+    /// Whether events may be missing that have not expired.
+    pub(crate) fn is_cut(&self, log_floor: i64) -> bool {
+        let expired = self.expired.max(log_floor);
+        self.reach(expired) > expired
     }
 }
 
@@ -71,6 +84,7 @@ impl EventChains {
             hasher: hasher.clone(),
             names: ArcSwap::default(),
             mark: MarkCell::new(),
+            shed: Shed::nothing(),
             writer: Mutex::new(Writer::new(config.clone(), hasher)),
             drops: Mutex::new(DropLog::new(&config)),
             config,
@@ -92,8 +106,12 @@ impl EventChains {
                 refused
             }
             Ok(t) => {
+                let has_room = action.op != Op::Act || self.make_room(writer, t);
                 let mut stripe = self.stripe(&action.actor).write();
-                let admission = writer.write(&mut stripe, action, t, appended);
+                let admission = match has_room {
+                    true => writer.write(&mut stripe, action, t, appended),
+                    false => self.refuse(t),
+                };
                 match admission {
                     Admission::Erased { n } => self.note_erasure(&action.actor, t, n, appended),
                     admission => self.note_drop(action, admission, appended),
@@ -105,6 +123,15 @@ impl EventChains {
         };
         self.finish(writer, admission, appended);
         admission
+    }
+
+    /// There is no room for an event of this time.
+    fn refuse(&self, t: i64) -> Admission {
+        self.shed.miss(t);
+        match self.config.memory_limit.map(|limit| limit.when_full) {
+            Some(WhenFull::DropOldest) => Admission::Shed,
+            Some(WhenFull::Stop) | None => Admission::Full,
+        }
     }
 
     /// Applies a record without a value: every event of the actor up to the record's append time is erased.
@@ -142,7 +169,7 @@ impl EventChains {
         self.mark.read().stream_time
     }
 
-    /// Events at or before this time have expired: stream time minus retention.
+    /// Events at or before this time have expired (stream time minus retention), or are gone since there was no room.
     pub fn floor(&self) -> Timestamp {
         Timestamp::from_millis(self.floor_of(self.mark()))
     }
@@ -170,8 +197,17 @@ impl EventChains {
     /// About how many bytes of memory the store takes. Less exact than [`Self::memory`], but known at once.
     pub fn bytes(&self) -> usize {
         let drops = self.drops.lock().bytes();
-        let writer = self.writer.lock();
-        writer.size.bytes + writer.vectors.bytes() + drops
+        self.writer.lock().bytes() + drops
+    }
+
+    /// Events at or before this time are missing, or may be, since there was no room for them; `None` where all have been
+    /// kept.
+    pub fn shed_until(&self) -> Option<Timestamp> {
+        Some(self.shed.missing()).filter(|t| *t > i64::MIN).map(Timestamp::from_millis)
+    }
+
+    pub(super) fn shed(&self) -> &Shed {
+        &self.shed
     }
 
     /// Counts what is kept beside the actors.
@@ -197,9 +233,10 @@ impl EventChains {
         let names = self.names.load();
         let state = stripe.get(actor, hash);
         let chains = state.map_or_else(Vec::new, |state| state.view(&names));
-        let floor = self.floor_of(mark);
+        let (expired, missing) = (self.expired_of(mark), self.shed.missing());
+        let floor = expired.max(self.shed.gone());
         let cut = state.and_then(|state| state.undo()?.cap.newest_cut());
-        read(View { chains, names: &names, mark, floor, cut })
+        read(View { chains, names: &names, mark, floor, expired, missing, cut })
     }
 
     /// Whether an erasure of the actor's events up to `t` has been applied, or all of them have expired.
@@ -255,6 +292,10 @@ impl EventChains {
     }
 
     pub(crate) fn floor_of(&self, mark: Mark) -> i64 {
+        self.expired_of(mark).max(self.shed.gone())
+    }
+
+    fn expired_of(&self, mark: Mark) -> i64 {
         mark.stream_time.as_millis().saturating_sub(millis(self.config.retention))
     }
 
@@ -282,12 +323,15 @@ impl EventChains {
     }
 
     fn prune_due(&self, writer: &mut Writer, n_actors: usize) -> bool {
-        for _ in 0..n_actors {
-            let Some((bucket, hash)) = writer.wheel.pop_due(writer.horizon()) else { return true };
-            writer.prune(&mut self.stripe_of(hash).write(), bucket, hash);
-            writer.free_removed();
-        }
-        false
+        (0..n_actors).any(|_| !self.prune_one(writer))
+    }
+
+    /// Prunes an actor; returns whether there was one that is due.
+    pub(super) fn prune_one(&self, writer: &mut Writer) -> bool {
+        let Some((bucket, hash)) = writer.wheel.pop_due(writer.removable()) else { return false };
+        writer.prune(&mut self.stripe_of(hash).write(), bucket, hash);
+        writer.free_removed();
+        true
     }
 
     fn stripe(&self, actor: &str) -> &RwLock<Stripe> {

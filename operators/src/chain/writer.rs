@@ -33,6 +33,8 @@ pub(crate) struct Writer {
     pub(crate) wheel: Wheel,
     pub(crate) counters: Counters,
     pub(crate) size: Size,
+    /// Events at or before this time are gone, since there was no room for them.
+    shed_until: i64,
     /// Events that the present record made go, but for expired and erased ones.
     pub(crate) dropped: Vec<Dropped>,
     /// What was removed and not freed yet.
@@ -59,9 +61,10 @@ impl Writer {
             cells: CellBuilder::new(config.vector_dims.clone()),
             vectors: VectorPool::new(config.vectors),
             event: NewEvent::default(),
-            wheel: Wheel::new(config.retention),
+            wheel: Wheel::new(config.retention, config.memory_limit.is_some()),
             counters: Counters::default(),
             size: Size::default(),
+            shed_until: i64::MIN,
             dropped: Vec::new(),
             gone: Vec::new(),
             config,
@@ -81,9 +84,29 @@ impl Writer {
         &self.config
     }
 
-    /// Events at or before this time are expired.
+    /// Events at or before this time are expired, or gone.
     pub(crate) fn floor(&self) -> i64 {
-        self.stream_time.saturating_sub(millis(self.config.retention))
+        self.stream_time.saturating_sub(millis(self.config.retention)).max(self.shed_until)
+    }
+
+    /// About how many bytes of memory it takes, with all that it has written.
+    pub(crate) fn bytes(&self) -> usize {
+        self.size.bytes + self.vectors.bytes()
+    }
+
+    /// Everything at or before this time goes.
+    pub(crate) fn shed_until(&mut self, t: i64) {
+        self.shed_until = t;
+    }
+
+    /// Events at or before this time went before they expired.
+    pub(super) fn is_shed(&self, t: i64) -> bool {
+        t <= self.shed_until
+    }
+
+    /// Events at or before this time are to be removed.
+    pub(crate) fn removable(&self) -> i64 {
+        self.horizon().max(self.shed_until)
     }
 
     /// Judges a record by itself and by stream time; returns the time it acts at.
@@ -209,10 +232,15 @@ impl Writer {
 
     /// Prunes an actor that came up in `bucket` under the hash of its name.
     pub(crate) fn prune(&mut self, stripe: &mut Stripe, bucket: i64, hash: u64) {
-        let floor = self.horizon();
+        let (expired, removable) = (self.horizon(), self.removable());
         let Some(actor) = stripe.registered(hash, bucket).map(CompactString::from) else { return };
         let Some(state) = stripe.get_mut(&actor) else { return };
-        self.take(state.prune(floor));
+        self.take(state.prune(expired));
+        if removable > expired {
+            let shed = state.prune(removable);
+            self.counters.shed += shed.n_events as u64;
+            self.take(shed);
+        }
         if state.is_empty() {
             stripe.remove(&actor);
             self.size.actors -= 1;

@@ -47,7 +47,7 @@ impl EventChains {
 /// Evaluates a plan for the actor of a view.
 pub(crate) fn evaluate(view: &View<'_>, actor: &str, plan: &Plan, as_of: i64, log_floor: i64) -> Evaluated {
     let floor = view.floor.max(log_floor);
-    let mut pass = Pass::new(view, plan, as_of, floor);
+    let mut pass = Pass::new(view, plan, as_of, (floor, log_floor));
     if !plan.features.is_empty() {
         view.chains.iter().for_each(|verb| pass.chain(*verb));
     }
@@ -55,7 +55,7 @@ pub(crate) fn evaluate(view: &View<'_>, actor: &str, plan: &Plan, as_of: i64, lo
     let (by_rows, complete) = plan.rows.evaluate(question);
     let mut evaluated = pass.finish();
     evaluated.complete &= complete;
-    evaluated.truncated |= !complete && view.reach(floor) > floor;
+    evaluated.truncated |= !complete && view.is_cut(log_floor);
     if by_rows.is_empty() {
         return evaluated;
     }
@@ -88,11 +88,11 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(view: &'a View<'a>, plan: &'a Plan, as_of: i64, floor: i64) -> Self {
+    fn new(view: &'a View<'a>, plan: &'a Plan, as_of: i64, (floor, log_floor): (i64, i64)) -> Self {
         let lower = || plan.windows_ms.iter().map(|window| as_of.saturating_sub(*window));
         let reach = view.reach(floor);
         let complete = lower().all(|bound| bound >= reach);
-        let truncated = reach > floor && !complete;
+        let truncated = view.is_cut(log_floor) && !complete;
         let bounds: Vec<_> = lower().map(|bound| bound.max(floor)).collect();
         let running = plan.features.iter().map(|planned| Running::new(planned, &bounds, view.names)).collect();
         let sums = plan.sums.iter().map(|sum| Vec::with_capacity(sum.edges.len())).collect();

@@ -21,5 +21,6 @@ mod memory;
 mod never_partial;
 mod pipeline;
 mod read_your_writes;
+mod shed;
 mod support;
 mod versions;

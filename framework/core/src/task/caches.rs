@@ -127,6 +127,11 @@ impl Caches {
         self.by_node.values().all(|cache| cache.entries.is_empty())
     }
 
+    /// About how much memory all rows take.
+    pub(super) fn n_bytes(&self) -> usize {
+        self.by_node.values().map(|cache| cache.n_bytes).sum()
+    }
+
     /// The first node from this one on whose rows are to go, and how; all that have any, or the full ones.
     pub(super) fn next(&self, from: usize, all: bool) -> Option<(usize, Arc<Cacher>)> {
         let mut found = self.by_node.range(from..);

@@ -18,6 +18,7 @@ mod flight;
 mod flush;
 pub(crate) mod global;
 pub(crate) mod graph;
+mod held;
 mod idle;
 pub(crate) mod node;
 mod note;
@@ -39,6 +40,7 @@ pub(crate) use calls::Caller;
 pub use calls::{Call, CallFuture, CallId, CallOutput};
 pub(crate) use current::ORIGIN_HEADER;
 pub use effects::{Counts, Effects, Tally};
+pub use held::Held;
 pub use idle::TaskIdle;
 pub use punctuation::{Punctuation, PunctuationClock, Schedule};
 

@@ -30,7 +30,7 @@ impl Task {
         if queue.records.is_empty() {
             queue.turn = turn;
         }
-        queue.records.extend(records);
+        queue.extend(records);
     }
 
     /// Tells how far reading is: the reader's next position and the newest known end. A position beyond the queued

@@ -16,6 +16,8 @@ pub(super) struct SourceQueue {
     pub(super) start: StartPolicy,
     pub(super) node: usize,
     pub(super) records: VecDeque<LogRecord>,
+    /// Of those.
+    n_bytes: usize,
     /// The offset after the last record that was taken from the queue or passed by the reader.
     pub(super) next_offset: Option<Offset>,
     /// The newest end of the partition that is known.
@@ -49,6 +51,7 @@ impl SourceQueue {
             start,
             node,
             records: VecDeque::new(),
+            n_bytes: 0,
             next_offset: None,
             known_end: None,
             replay_until: None,
@@ -72,7 +75,26 @@ impl SourceQueue {
     /// Takes the first record.
     pub(super) fn pop(&mut self) -> Option<LogRecord> {
         self.told = None;
-        self.records.pop_front()
+        let first = self.records.pop_front()?;
+        self.n_bytes = self.n_bytes.saturating_sub(first.memory_bytes());
+        Some(first)
+    }
+
+    /// Adds records at the end.
+    pub(super) fn extend(&mut self, records: impl IntoIterator<Item = LogRecord>) {
+        let bytes = &mut self.n_bytes;
+        self.records.extend(records.into_iter().inspect(|record| *bytes += record.memory_bytes()));
+    }
+
+    /// Puts the first record back that was taken.
+    pub(super) fn put_back(&mut self, record: LogRecord) {
+        self.n_bytes += record.memory_bytes();
+        self.records.push_front(record);
+    }
+
+    /// About how much memory the waiting records take.
+    pub(super) fn n_bytes(&self) -> usize {
+        self.n_bytes
     }
 
     /// The first record's timestamp, as its source tells it.

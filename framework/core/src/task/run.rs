@@ -165,7 +165,7 @@ impl Task {
         let (_, record) = self.shared.source_record();
         let record = record.clone();
         if let Some(queue) = self.queues.get_mut(index) {
-            queue.records.push_front(record);
+            queue.put_back(record);
             queue.waits.failed(self.shared.wall_clock, stop.wait, &stop.cause);
         }
     }

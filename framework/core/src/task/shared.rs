@@ -292,7 +292,7 @@ impl Shared {
 
     /// What may pass by itself is not judged: the record waits.
     fn verdict(&self, node: &Wiring, error: &ProcessError) -> Verdict {
-        if error.retriable {
+        if error.retriable || error.is_final {
             return Verdict::Fail;
         }
         let failure = self.failure(&node.name, error.stage, &error.cause);
