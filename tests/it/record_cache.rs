@@ -36,7 +36,7 @@ fn told(broker: &dyn Broker, prefix: &str) -> BTreeMap<String, Vec<i64>> {
 }
 
 /// How many records the stores have counted.
-fn n_counted(app: &Runtime) -> i64 {
+pub(crate) fn n_counted(app: &Runtime) -> i64 {
     let readers = app.hub().with_store("counts", |_, entry| {
         let readers = entry.partitions.values().map(|partition| partition.reader.clone());
         readers.filter_map(|reader| reader.downcast::<MemoryMap>().ok()).collect::<Vec<_>>()

@@ -18,17 +18,17 @@ use super::support::{Click, job_feed, until};
 const PATIENCE: Duration = Duration::from_secs(60);
 const CHILD: &str = "NOWFOLD_TEST_STATE_DIR_CHILD";
 
-fn config(config: Config) -> Config {
+pub(crate) fn config(config: Config) -> Config {
     config.runtime(RuntimeConfig { commit_interval: Duration::from_millis(20), ..RuntimeConfig::default() })
 }
 
-fn start(place: Config) -> Streams {
+pub(crate) fn start(place: Config) -> Streams {
     let app = Streams::start(job_feed(), config(place)).unwrap();
     app.await_running(PATIENCE).unwrap();
     app
 }
 
-fn send(app: &Streams, from: usize, n: usize) {
+pub(crate) fn send(app: &Streams, from: usize, n: usize) {
     let mut producer = app.producer("clicks", Json::<Option<String>, Click>::new()).unwrap();
     let now = SystemClock.now();
     for i in from..from + n {
@@ -45,7 +45,7 @@ fn send(app: &Streams, from: usize, n: usize) {
 }
 
 /// What each partition of the store holds.
-fn digests(app: &Streams) -> Vec<Digest> {
+pub(crate) fn digests(app: &Streams) -> Vec<Digest> {
     let digest = |handle: &nowfold::core::query::PartitionHandle| {
         let chains = handle.reader.downcast_ref::<EventChains>().unwrap();
         chains.digest()
@@ -53,7 +53,7 @@ fn digests(app: &Streams) -> Vec<Digest> {
     app.hub().with_store("activity", |_, entry| entry.partitions.values().map(digest).collect()).unwrap()
 }
 
-fn await_events(app: &Streams, n: u64) {
+pub(crate) fn await_events(app: &Streams, n: u64) {
     let held = || digests(app).iter().map(|digest| digest.n_events).sum::<u64>();
     until(PATIENCE, || format!("{} of {n} events; {}", held(), app.state()), || held() == n);
 }
@@ -63,7 +63,7 @@ fn actions(log: &EmbeddedLog) -> u64 {
 }
 
 /// What a start without a state directory holds.
-fn from_the_topic(log: &EmbeddedLog) -> Vec<Digest> {
+pub(crate) fn from_the_topic(log: &EmbeddedLog) -> Vec<Digest> {
     let app = start(Config::embedded_on(log.clone()));
     let found = digests(&app);
     app.close().unwrap();
@@ -156,6 +156,49 @@ fn damaged_copies_change_no_answer() {
     assert_eq!(found, from_the_topic(&log));
     let app = start(Config::embedded_on(log.clone()).state_dir(dir.path()));
     assert_eq!(app.runtime().restored(), Restored { local: 300, topic: 0 }, "the copies are whole again");
+    app.close().unwrap();
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn copies_that_reach_beyond_their_topic_are_refused_until_the_directory_is_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let [data, backup, state] = ["data", "backup", "state"].map(|name| dir.path().join(name));
+    let place = || Config::embedded().data_dir(&data).state_dir(&state);
+    let app = start(place());
+    send(&app, 0, 60);
+    await_events(&app, 60);
+    app.close().unwrap();
+    copy_tree(&data, &backup);
+    let app = start(place());
+    send(&app, 60, 60);
+    await_events(&app, 120);
+    app.close().unwrap();
+
+    // The log loses its end, as when it is restored from a backup.
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(&backup, &data).unwrap();
+    let app = Streams::start(job_feed(), config(place())).unwrap();
+    let error = app.await_running(PATIENCE).unwrap_err().to_string();
+    for words in ["NF155", "actions-", "\"actions\" was created again, or lost records", "delete its state directory"] {
+        assert!(error.contains(words), "{words} is not in {error}");
+    }
+    drop(app);
+
+    fs::remove_dir_all(&state).unwrap();
+    let app = start(place());
+    await_events(&app, 60);
     app.close().unwrap();
 }
 
