@@ -1,6 +1,6 @@
 //! Questions over HTTP: their paths, their parameters and their bodies.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -28,25 +28,37 @@ pub fn question(data: &[u8]) {
     assert!(status < 500, "the server answers {status}");
 }
 
-fn ask(target: &str, body: Option<&str>) -> std::io::Result<u16> {
-    static CONNECTION: Mutex<Option<BufReader<TcpStream>>> = Mutex::new(None);
-    let mut kept = CONNECTION.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut connection = match kept.take() {
-        Some(open) => open,
-        None => BufReader::new(TcpStream::connect(server().address())?),
-    };
+fn ask(target: &str, body: Option<&str>) -> io::Result<u16> {
+    static CONNECTION: Mutex<Option<Connection>> = Mutex::new(None);
     let method = if body.is_some() { "POST" } else { "GET" };
     let body = body.unwrap_or("");
     let length = body.len();
     let request = format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}");
-    connection.get_mut().write_all(request.as_bytes())?;
-    let (status, stays) = read_response(&mut connection)?;
-    *kept = stays.then_some(connection);
+    let mut kept = CONNECTION.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // The server closes a connection on which it hears nothing for a while, so one that was kept may be gone.
+    let answered = kept.take().and_then(|connection| exchange(connection, &request).ok());
+    let (status, again) = match answered {
+        Some(answered) => answered,
+        None => exchange(BufReader::new(TcpStream::connect(server().address())?), &request)?,
+    };
+    *kept = again;
     Ok(status)
 }
 
+type Connection = BufReader<TcpStream>;
+
+/// The status, and the connection if it can be used again.
+fn exchange(mut connection: Connection, request: &str) -> io::Result<(u16, Option<Connection>)> {
+    connection.get_mut().write_all(request.as_bytes())?;
+    let (status, stays) = read_response(&mut connection)?;
+    match status {
+        0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ends without an answer")),
+        status => Ok((status, stays.then_some(connection))),
+    }
+}
+
 /// The status, and whether the connection can be used again.
-fn read_response(connection: &mut BufReader<TcpStream>) -> std::io::Result<(u16, bool)> {
+fn read_response(connection: &mut Connection) -> io::Result<(u16, bool)> {
     let (mut line, mut status, mut length, mut stays) = (String::new(), 0, None, true);
     while connection.read_line(&mut line)? > 2 {
         let lower = line.trim().to_ascii_lowercase();
