@@ -103,7 +103,10 @@ fn while_nothing_can_be_stored_no_more_is_held_than_the_budget_and_nothing_is_lo
     let (since, before) = (Instant::now(), scale.most());
     until(PATIENCE, || "the time stands still".to_owned(), || since.elapsed() > Duration::from_secs(5));
     let limit = i64::try_from(BUDGET).unwrap();
-    assert!(scale.most() <= limit + 200_000, "{} bytes are held, {before} were before", scale.most());
+    // Two workers may read a batch each at the same moment, into the same room.
+    let slack = 2 * 500 * 1_000;
+    println!("held at most {} of {limit}", scale.most());
+    assert!(scale.most() <= limit + slack, "{} bytes are held, {before} were before", scale.most());
     assert!(!app.state().is_final() && n_outputs(&log, prefix) == 0, "{}", app.state());
     scale.set_away(false);
     until(PATIENCE, || format!("{:?}; {}", held(), app.state()), || n_outputs(&log, prefix) == 20_000);
