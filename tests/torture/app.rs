@@ -1,6 +1,7 @@
 //! One process of the application.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -19,6 +20,9 @@ pub(crate) struct App {
     /// A name that survives restarts: static membership, and transactions that its successor ends at once.
     #[arg(long)]
     name: Option<String>,
+    /// Where it keeps its state from one life to the next; without it, in memory only.
+    #[arg(long)]
+    state_dir: Option<PathBuf>,
     #[arg(long)]
     exactly_once: bool,
     #[arg(long)]
@@ -43,6 +47,7 @@ impl App {
             .metrics(nowfold::serve::install_recorder()?)
             .runtime(runtime);
         let config = self.name.into_iter().fold(config, Config::instance_id);
+        let config = self.state_dir.into_iter().fold(config, Config::state_dir);
         let app = Streams::start(topology(self.actions_every, self.plant)?, config)?;
         println!("{}", app.run_until_ctrl_c()?);
         Ok(())

@@ -30,6 +30,8 @@ pub(crate) fn is_transient(code: Code) -> bool {
             | Code::BrokerTransportFailure
             | Code::CoordinatorLoadInProgress
             | Code::CoordinatorNotAvailable
+            // A connection was taken down while a request waited for it, as after a restart of the broker.
+            | Code::DestroyBroker
             | Code::FencedLeaderEpoch
             | Code::KafkaStorageError
             | Code::LeaderNotAvailable
@@ -91,4 +93,17 @@ pub(crate) fn is_refusal(code: Code) -> bool {
             | Code::UnknownPartition
             | Code::UnsupportedForMessageFormat
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_went_while_something_was_asked_is_asked_again() {
+        let error = failed("ask", &KafkaError::MetadataFetch(Code::DestroyBroker));
+        assert!(error.is_retriable(), "{error}");
+        let error = failed("ask", &KafkaError::MetadataFetch(Code::GroupAuthorizationFailed));
+        assert!(!error.is_retriable(), "{error}");
+    }
 }

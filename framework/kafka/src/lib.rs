@@ -37,6 +37,7 @@ mod error;
 mod lane;
 mod member;
 mod membership;
+mod missing;
 mod owned;
 mod producer;
 mod pump;

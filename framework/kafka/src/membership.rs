@@ -24,6 +24,9 @@ const BETWEEN_GENERATIONS: Duration = Duration::from_secs(2);
 /// Between two tries.
 const RETRY: Duration = Duration::from_millis(20);
 
+/// How often in a row a member that owns nothing joins anew after it was shut out.
+const JOINS_ANEW: u32 = 3;
+
 /// A member of a consumer group that fetches nothing.
 ///
 /// Dropping it without [`Membership::leave`] leaves the group as well, in the background.
@@ -39,6 +42,18 @@ pub(crate) struct KafkaMembership {
     /// The number of the change that the owner has not released yet.
     held: Option<u64>,
     failed: Option<BrokerError>,
+    origin: Origin,
+    /// It has partitions, or had them a moment ago and was not told of a loss.
+    owns: bool,
+    /// How often it has joined anew since it last got partitions.
+    joins: u32,
+}
+
+/// What a member joins with.
+#[derive(Clone)]
+struct Origin {
+    config: KafkaConfig,
+    topics: Vec<TopicName>,
 }
 
 impl KafkaMembership {
@@ -61,20 +76,41 @@ impl KafkaMembership {
         };
         let thread = std::thread::Builder::new().name("kafka-member".into()).spawn(serve);
         thread.map_err(|error| BrokerError::Fatal { operation: joining(), cause: error.to_string() })?;
-        Ok(Self { committer: Some(committer), consumer: seen, shared, news, closed, held: None, failed: None })
+        let origin = Origin { config: config.clone(), topics: topics.to_vec() };
+        let (committer, held, failed, owns, joins) = (Some(committer), None, None, false, 0);
+        Ok(Self { committer, consumer: seen, shared, news, closed, held, failed, origin, owns, joins })
     }
 
-    fn take(&mut self, news: News) -> Result<MembershipEvent, BrokerError> {
+    fn take(&mut self, news: News) -> Result<Option<MembershipEvent>, BrokerError> {
         match news {
             News::Change(change, number) => {
                 self.held = number.or(self.held);
-                Ok(change)
+                if matches!(&change, MembershipEvent::Assigned(partitions) if !partitions.is_empty()) {
+                    (self.owns, self.joins) = (true, 0);
+                }
+                self.owns &= !matches!(change, MembershipEvent::Lost(_));
+                Ok(Some(change))
+            }
+            News::Failed(error @ BrokerError::Fenced { .. }) if !self.owns && self.joins < JOINS_ANEW => {
+                tracing::warn!(target: "nowfold_kafka", %error, "a member that owns nothing was shut out; it joins anew");
+                self.join_anew().map(|()| None)
             }
             News::Failed(error) => {
                 self.failed = Some(error.clone());
                 Err(error)
             }
         }
+    }
+
+    /// Takes another client. A static member whose session ended while the broker was away asks to join without a member
+    /// id. What it had asked for before, such as a commit that waited for the coordinator, then arrives without one, too, and
+    /// is answered as if another process had its instance id; librdkafka gives the client up for that.
+    fn join_anew(&mut self) -> Result<(), BrokerError> {
+        self.let_go();
+        let joins = self.joins + 1;
+        *self = Self::join(&self.origin.config, &self.shared.group, &self.origin.topics)?;
+        self.joins = joins;
+        Ok(())
     }
 
     fn refused(&self, code: Code) -> BrokerError {
@@ -104,7 +140,7 @@ impl Membership for KafkaMembership {
             return Ok(None);
         }
         match self.news.recv_timeout(timeout) {
-            Ok(news) => self.take(news).map(Some),
+            Ok(news) => self.take(news),
             Err(RecvTimeoutError::Timeout) => {
                 self.shared.polled();
                 Ok(None)

@@ -1,6 +1,5 @@
 //! Appending records.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use crate::broker::Kafka;
 use crate::client::{self, Context, Role};
 use crate::convert::{self, Sent};
 use crate::error;
+use crate::missing::Met;
 use crate::owned::Kind;
 
 /// Delivery reports are taken after this many records, so that they do not pile up between flushes.
@@ -54,7 +54,7 @@ pub(crate) struct KafkaProducer {
     producer: BaseProducer<Context<Producing>>,
     kafka: Kafka,
     /// Topics that exist, so that a missing one is noticed at once and not after librdkafka has waited for it.
-    known: BTreeSet<TopicName>,
+    met: Met,
     since_served: u32,
 }
 
@@ -69,7 +69,7 @@ impl KafkaProducer {
         let mut settings: Vec<_> = own.map(|(key, value)| (key, value.to_owned())).into();
         settings.extend_from_slice(more);
         let producer = client::create(kafka.config(), &settings, Producing::default())?;
-        Ok(Self { producer, kafka, known: BTreeSet::new(), since_served: 0 })
+        Ok(Self { producer, kafka, met: Met::default(), since_served: 0 })
     }
 
     /// The client underneath.
@@ -78,14 +78,30 @@ impl KafkaProducer {
     }
 
     fn check_topic(&mut self, topic: &TopicName) -> Result<(), BrokerError> {
-        if !self.known.contains(topic) {
-            self.kafka.partition_count(topic)?;
-            if self.known.is_empty() {
-                self.warm_up(topic)?;
-            }
-            self.known.insert(topic.clone());
+        if self.met.is_there(topic) {
+            return Ok(());
         }
+        match self.kafka.partition_count(topic) {
+            Err(BrokerError::UnknownTopic { .. }) => return Err(self.unknown(topic)),
+            answer => _ = answer?,
+        }
+        if self.met.is_empty() {
+            self.warm_up(topic)?;
+        }
+        self.met.found(topic);
         Ok(())
+    }
+
+    /// The cluster does not know the topic. One that was there is waited for: a broker that has just started has to learn
+    /// of it again.
+    fn unknown(&mut self, topic: &TopicName) -> BrokerError {
+        if !self.met.lost(topic, Instant::now()) {
+            return self.kafka.unknown_topic(topic);
+        }
+        BrokerError::Unavailable {
+            operation: format!("produce to {topic:?}"),
+            cause: "the topic was there and is unknown now, as to a broker that has just started".into(),
+        }
     }
 
     /// Lets librdkafka get its producer id now: it asks when an answer about topics comes, or half a second later. The
@@ -99,7 +115,7 @@ impl KafkaProducer {
         Ok(())
     }
 
-    fn queue(&self, record: &OutputRecord) -> Result<(), BrokerError> {
+    fn queue(&mut self, record: &OutputRecord) -> Result<(), BrokerError> {
         let mut full_since = None;
         loop {
             let Err((error, _)) = self.producer.send(convert::base_record(record)) else { return Ok(()) };
@@ -125,9 +141,9 @@ impl KafkaProducer {
         }
     }
 
-    fn explain(&self, topic: &TopicName, code: Code) -> BrokerError {
+    fn explain(&mut self, topic: &TopicName, code: Code) -> BrokerError {
         if code != Code::UnknownPartition && error::is_unknown_topic(code) {
-            return self.kafka.unknown_topic(topic);
+            return self.unknown(topic);
         }
         let mut cause = code.to_string();
         if code == Code::MessageSizeTooLarge {
@@ -148,15 +164,11 @@ impl KafkaProducer {
 
     fn failures(&mut self) -> Vec<DeliveryFailure> {
         let failures = std::mem::take(&mut *self.producer.context().role.failures.lock());
-        let mut explained = Vec::with_capacity(failures.len());
-        for (record, code) in failures {
+        let explained = failures.into_iter().map(|(record, code)| {
             let error = self.explain(&record.topic, code);
-            if matches!(error, BrokerError::UnknownTopic { .. }) {
-                self.known.remove(&record.topic);
-            }
-            explained.push(DeliveryFailure { record, error });
-        }
-        explained
+            DeliveryFailure { record, error }
+        });
+        explained.collect()
     }
 }
 

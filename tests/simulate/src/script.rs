@@ -21,10 +21,19 @@ const MOST: usize = 3;
 /// How long the end may take, in simulated time: sessions and transactions run out, and all is processed again.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// A bug on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bug {
+    None,
+    /// The application runs at-least-once where exactly-once was asked for: outputs come twice after some blows.
+    #[cfg(test)]
+    Careless,
+}
+
 /// Runs a seed.
-pub(crate) fn run(seed: u64) -> Outcome {
+pub(crate) fn run(seed: u64, bug: Bug) -> Outcome {
     let sim = Simulation::new(seed);
-    let mut run = Run::new(&sim, seed);
+    let mut run = Run::new(&sim, seed, bug);
     run.rounds();
     run.settle();
     run.start_all_over();
@@ -34,6 +43,7 @@ pub(crate) fn run(seed: u64) -> Outcome {
 
 struct Run<'a> {
     sim: &'a Simulation,
+    bug: Bug,
     guarantee: Guarantee,
     partitions: i32,
     n_workers: usize,
@@ -54,12 +64,13 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(sim: &'a Simulation, seed: u64) -> Self {
+    fn new(sim: &'a Simulation, seed: u64, bug: Bug) -> Self {
         let guarantee = if sim.below(2) == 0 { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce };
         let partitions = i32::try_from(sim.below(u64::from(MOST_PARTITIONS.unsigned_abs()))).unwrap_or(0) + 1;
         app::create_topics(sim, partitions);
         let mut run = Self {
             sim,
+            bug,
             guarantee,
             partitions,
             n_workers: usize::try_from(sim.below(2)).unwrap_or(0) + 1,
@@ -145,12 +156,20 @@ impl<'a> Run<'a> {
             n_workers: self.n_workers,
             process_id: Some(name.clone()),
             default_partitions: self.partitions,
-            ..config(self.guarantee)
+            ..config(self.guarantee_in_fact())
         };
         let topology = app::topology().unwrap_or_else(|error| panic!("{error}"));
         self.begun.insert(name.clone(), features::readable(self.sim));
         let start = if self.has_disks { Simulation::start_with_disk } else { Simulation::start };
         self.instances.push(start(self.sim, &name, topology, settings));
+    }
+
+    fn guarantee_in_fact(&self) -> Guarantee {
+        match self.bug {
+            Bug::None => self.guarantee,
+            #[cfg(test)]
+            Bug::Careless => Guarantee::AtLeastOnce,
+        }
     }
 
     /// Forgets the dead, and most times has another in their place.

@@ -64,6 +64,13 @@ pub(crate) struct Outcome {
     pub(crate) switches: u64,
 }
 
+impl Outcome {
+    /// Whether two runs did the same and found the same.
+    pub(crate) fn is_the_same_as(&self, other: &Self) -> bool {
+        self.trace == other.trace && self.verdict == other.verdict
+    }
+}
+
 /// The closing line.
 pub(crate) fn summary(outcomes: &[Outcome], took_s: f64) -> Value {
     let mut all = Verdict::default();

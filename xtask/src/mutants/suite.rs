@@ -74,11 +74,13 @@ fn named(mut verdict: Verdict, who: impl FnOnce() -> String) -> Verdict {
     verdict
 }
 
-/// How many seeds noticed, by the closing line.
+/// Which seeds noticed, by the closing line: each shows the same again with `cargo xtask simulate --seeds 1 --from SEED`.
 fn simulated(output: &str) -> String {
     let line = output.lines().last().and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let n = line.and_then(|line| line.get("failed_seeds")?.as_array().map(Vec::len));
-    n.map_or_else(|| "the simulator, which did not end".to_owned(), |n| format!("{n} seeds before the run stopped"))
+    let seeds = line.and_then(|line| line.get("failed_seeds")?.as_array().cloned());
+    let Some(seeds) = seeds else { return "the simulator, which did not end".to_owned() };
+    let seeds: Vec<String> = seeds.iter().map(ToString::to_string).collect();
+    format!("seeds {}, where the run stopped", seeds.join(", "))
 }
 
 /// What the suite said to a mutation.
@@ -206,6 +208,12 @@ mod tests {
             "running 2 tests\n.F\nfailures:\n\n---- laws::law_1 stdout ----\nbad\n\nfailures:\n    laws::law_1\n";
         assert_eq!(failed(output), ["laws::law_1"]);
         assert_eq!(Verdict::Caught(failed(output)).to_string(), "caught by laws::law_1");
+    }
+
+    #[test]
+    fn names_the_seeds_that_failed() {
+        assert_eq!(simulated("a line\n{\"failed_seeds\":[3,14]}\n"), "seeds 3, 14, where the run stopped");
+        assert_eq!(simulated(""), "the simulator, which did not end");
     }
 
     #[test]

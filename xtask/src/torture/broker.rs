@@ -1,10 +1,13 @@
 //! The Kafka of a run: its own, so that it can be killed.
 
+use std::fs::{self, File};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::Guarantee;
 use crate::process;
 use crate::server::{Home, Server, Started, kafka, lifecycle, ports, wire};
 
@@ -19,13 +22,16 @@ log.retention.check.interval.ms=10000
 log.segment.delete.delay.ms=1000
 ";
 
-/// A broker that nobody else uses, in `.nowfold/torture-kafka`.
+/// A broker that nobody else uses. Each guarantee has its own, so that a run of each may go at one time.
 #[derive(Debug)]
-pub(super) struct TortureKafka;
+pub(super) struct TortureKafka {
+    name: &'static str,
+    port: u16,
+}
 
 impl Server for TortureKafka {
     fn name(&self) -> &'static str {
-        "torture-kafka"
+        self.name
     }
 
     fn address_variable(&self) -> &'static str {
@@ -33,7 +39,7 @@ impl Server for TortureKafka {
     }
 
     fn default_port(&self) -> u16 {
-        19_292
+        self.port
     }
 
     fn address(&self, port: u16) -> String {
@@ -49,38 +55,75 @@ impl Server for TortureKafka {
     }
 }
 
-/// Starts it with no data.
-///
-/// # Errors
-/// When it does not start, or the environment names one that is not ours.
-pub(super) fn start() -> Result<String> {
-    lifecycle::stop(&TortureKafka, true)?;
-    match lifecycle::start(&TortureKafka, None)? {
-        Started::Now(address) | Started::Already(address) => Ok(address),
-        Started::External(address) => bail!("the torture kills its Kafka, so it takes none from outside: {address}"),
+impl TortureKafka {
+    /// The broker in `.nowfold/torture-kafka-GUARANTEE`.
+    pub(super) fn of(guarantee: Guarantee) -> Self {
+        match guarantee {
+            Guarantee::ExactlyOnce => Self { name: "torture-kafka-exactly-once", port: 19_292 },
+            Guarantee::AtLeastOnce => Self { name: "torture-kafka-at-least-once", port: 19_392 },
+        }
+    }
+
+    fn home(&self) -> Home {
+        Home::of(self.name)
+    }
+
+    /// Starts it with no data.
+    ///
+    /// # Errors
+    /// When it does not start, or the environment names one that is not ours.
+    pub(super) fn start(&self) -> Result<String> {
+        lifecycle::stop(self, true)?;
+        match lifecycle::start(self, None)? {
+            Started::Now(address) | Started::Already(address) => Ok(address),
+            Started::External(address) => {
+                bail!("the torture kills its Kafka, so it takes none from outside: {address}")
+            }
+        }
+    }
+
+    /// Ends it, in order or `hard`, and starts it again on the same port. The log of the life that ended goes to `log`.
+    ///
+    /// # Errors
+    /// When it does not run, or does not start again.
+    pub(super) fn restart(&self, hard: bool, log: &Path) -> Result<()> {
+        let home = self.home();
+        let state = home.running().with_context(|| format!("{} does not run", self.name))?;
+        if hard {
+            process::kill(state.pid, &home.marker())?;
+        } else {
+            process::end(state.pid, &home.marker())?;
+        }
+        ports::await_free(state.port, Duration::from_secs(30))?;
+        append(&home.log(), log)?;
+        lifecycle::start(self, Some(state.port)).map(|_| ())
+    }
+
+    /// Ends it, and removes its data.
+    ///
+    /// # Errors
+    /// When the process cannot be ended.
+    pub(super) fn stop(&self, log: &Path) -> Result<()> {
+        lifecycle::stop(self, false)?;
+        append(&self.home().log(), log)?;
+        lifecycle::stop(self, true)
+    }
+
+    /// Ends it, and moves its data to `to`.
+    ///
+    /// # Errors
+    /// When the process cannot be ended, or the data not moved.
+    pub(super) fn keep(&self, log: &Path, to: &Path) -> Result<()> {
+        lifecycle::stop(self, false)?;
+        append(&self.home().log(), log)?;
+        fs::rename(self.home().data(), to).with_context(|| format!("cannot move the data of {} away", self.name))
     }
 }
 
-/// Ends it, in order or `hard`, and starts it again on the same port.
-///
-/// # Errors
-/// When it does not run, or does not start again.
-pub(super) fn restart(hard: bool) -> Result<()> {
-    let home = Home::of(TortureKafka.name());
-    let state = home.running().context("the Kafka of the torture does not run")?;
-    if hard {
-        process::kill(state.pid, &home.marker())?;
-    } else {
-        process::end(state.pid, &home.marker())?;
-    }
-    ports::await_free(state.port, Duration::from_secs(30))?;
-    lifecycle::start(&TortureKafka, Some(state.port)).map(|_| ())
-}
-
-/// Ends it; its data goes unless it is wanted.
-///
-/// # Errors
-/// When the process cannot be ended.
-pub(super) fn stop(keep: bool) -> Result<()> {
-    lifecycle::stop(&TortureKafka, !keep)
+/// Appends a file to another.
+fn append(from: &Path, to: &Path) -> Result<()> {
+    let context = || format!("cannot append {} to {}", from.display(), to.display());
+    let mut to = File::options().create(true).append(true).open(to).with_context(context)?;
+    let mut from = File::open(from).with_context(context)?;
+    std::io::copy(&mut from, &mut to).map(|_| ()).with_context(context)
 }

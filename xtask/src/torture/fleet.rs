@@ -1,19 +1,21 @@
 //! The processes of the application.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::LocalState;
+use super::run_dir::RunDir;
 use crate::process;
 use crate::server::{ports, wire};
 
-/// The first port that is tried for queries.
-const FIRST_PORT: u16 = 17_170;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-const N_LOG_LINES: usize = 15;
+/// The log itself stays; this is what an error shows of it.
+const N_LOG_LINES: usize = 60;
 
 /// All processes. What is still running when this is dropped is killed.
 #[derive(Debug)]
@@ -21,36 +23,46 @@ pub(super) struct Fleet {
     members: Vec<Member>,
 }
 
+/// What the processes are.
+#[derive(Debug)]
+pub(super) struct Crew {
+    /// The program and its arguments, without those of a member.
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<String>,
+    /// How many processes.
+    pub(super) n: usize,
+    /// Which of them keep state on the disk.
+    pub(super) local_state: LocalState,
+    /// The first port that is tried for queries.
+    pub(super) first_port: u16,
+}
+
 /// One process of the application, through its lives.
 #[derive(Debug)]
 struct Member {
-    /// The program and its arguments, without those of the member.
     program: PathBuf,
+    /// All that stays the same from life to life.
     arguments: Vec<String>,
     port: u16,
-    /// Every other member has a name that survives its death.
-    name: Option<String>,
     log: PathBuf,
     child: Option<Child>,
+    n_lives: u64,
     /// Input records that this life has read, and all before it, as last seen.
     read: u64,
     read_before: u64,
 }
 
 impl Fleet {
-    /// Starts `n` processes.
+    /// Starts the processes. Every other one has a name that survives its death.
     ///
     /// # Errors
     /// When one does not start.
-    pub(super) fn start(program: PathBuf, arguments: Vec<String>, dir: PathBuf, n: usize) -> Result<Self> {
+    pub(super) fn start(crew: &Crew, dir: &RunDir) -> Result<Self> {
         let mut fleet = Self { members: Vec::new() };
-        let mut port = FIRST_PORT;
-        for i in 0..n {
+        let mut port = crew.first_port;
+        for i in 0..crew.n {
             port = ports::first_free(port)?;
-            let name = i.is_multiple_of(2).then(|| format!("torture-{i}"));
-            let log = dir.join(format!("app-{i}.log"));
-            let (program, arguments) = (program.clone(), arguments.clone());
-            let mut member = Member { program, arguments, port, name, log, child: None, read: 0, read_before: 0 };
+            let mut member = Member::new(crew, dir, i, port);
             member.start()?;
             fleet.members.push(member);
             port += 1;
@@ -118,13 +130,27 @@ impl Drop for Fleet {
 }
 
 impl Member {
+    fn new(crew: &Crew, dir: &RunDir, i: usize, port: u16) -> Self {
+        let mut arguments = vec!["app".to_owned()];
+        arguments.extend(crew.arguments.iter().cloned());
+        arguments.extend(["--http".to_owned(), format!("127.0.0.1:{port}")]);
+        if i.is_multiple_of(2) {
+            arguments.extend(["--name".to_owned(), format!("torture-{i}")]);
+        }
+        if crew.local_state.is_of(i) {
+            arguments.extend(["--state-dir".to_owned(), dir.state(i).display().to_string()]);
+        }
+        let (program, log) = (crew.program.clone(), dir.log(i));
+        Self { program, arguments, port, log, child: None, n_lives: 0, read: 0, read_before: 0 }
+    }
+
     fn start(&mut self) -> Result<()> {
         ensure!(self.child.is_none(), "the process at port {} runs already", self.port);
-        let log = File::options().create(true).append(true).open(&self.log).context("cannot open a log")?;
+        let mut log = File::options().create(true).append(true).open(&self.log).context("cannot open a log")?;
+        self.n_lives += 1;
+        writeln!(log, "---- life {}: {}", self.n_lives, self.arguments.join(" "))?;
         let mut command = Command::new(&self.program);
-        command.arg("app").args(&self.arguments).args(["--http", &format!("127.0.0.1:{}", self.port)]);
-        command.args(self.name.iter().flat_map(|name| ["--name", name]));
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.args(&self.arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.child = Some(command.spawn().context("the application does not start")?);
         self.read = 0;
         Ok(())

@@ -5,30 +5,29 @@ mod broker;
 mod fleet;
 mod load;
 mod plan;
+mod run;
+mod run_dir;
 mod verify;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use crate::cargo::{self, Metadata, cargo};
-use crate::workspace;
-use fleet::Fleet;
+use broker::TortureKafka;
+use fleet::{Crew, Fleet};
 use load::Load;
-use plan::{Broker, Cycle};
+use run::{Progress, Run};
+use run_dir::RunDir;
 
 const PARTITIONS: u32 = 6;
 /// Event times spread over this long.
 const SPAN: Duration = Duration::from_secs(24 * 3_600);
-/// The application may stand still this long, as when a broker restarts and a session has to end.
-const STUCK: Duration = Duration::from_secs(180);
 const READY_WITHIN: Duration = Duration::from_secs(300);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What a crash may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,6 +42,26 @@ pub(crate) enum Plant {
     Lost,
     Doubled,
     Feature,
+}
+
+/// Which processes keep state in a directory of their own, which survives their deaths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LocalState {
+    None,
+    /// Two in four: one with a name and one without.
+    Half,
+    All,
+}
+
+impl LocalState {
+    /// Whether process `i` does.
+    fn is_of(self, i: usize) -> bool {
+        match self {
+            Self::None => false,
+            Self::Half => (i / 2).is_multiple_of(2),
+            Self::All => true,
+        }
+    }
 }
 
 /// Options of a run.
@@ -71,13 +90,16 @@ pub(crate) struct Torture {
     /// One input record of so many is an action, too: actions are read again at every start.
     #[arg(long, default_value_t = 8)]
     actions_every: u64,
+    /// Which processes keep local state.
+    #[arg(long, value_enum, default_value = "half")]
+    local_state: LocalState,
     /// Plant a bug, to see the verifier find it.
     #[arg(long, value_enum)]
     plant: Option<Plant>,
     /// Run a debug build of the application.
     #[arg(long)]
     debug: bool,
-    /// Keep Kafka running with what was written.
+    /// Keep Kafka running with what was written, and the state of the processes.
     #[arg(long)]
     keep: bool,
 }
@@ -95,6 +117,7 @@ impl Torture {
             seed: 1,
             keys: 2_000,
             actions_every: 8,
+            local_state: LocalState::Half,
             plant: None,
             debug,
             keep: false,
@@ -110,14 +133,36 @@ impl Torture {
         let started = Instant::now();
         ensure!(self.cycles > 0 && self.processes > 1 && self.keys > 0, "it takes a cycle, two processes and a key");
         let program = self.build()?;
-        let bootstrap = broker::start()?;
-        let outcome = self.torture(&program, &bootstrap);
-        let stopped = if self.keep { Ok(()) } else { broker::stop(outcome.is_err()) };
+        let from_ms = from_ms()?;
+        let dir = RunDir::create(&format!("{}-seed{}-{}", name(self.guarantee), self.seed, now_ms()? / 1_000))?;
+        let kafka = TortureKafka::of(self.guarantee);
+        let bootstrap = kafka.start()?;
+        let setting = Setting { kafka: &kafka, bootstrap, dir: &dir, from_ms };
+        let outcome = self.torture(&program, &setting);
+        let is_good = outcome.as_ref().is_ok_and(|result| self.is_good(result));
+        let cleared = self.clear_up(&kafka, &dir, is_good);
         let mut result = outcome?;
-        stopped?;
+        cleared?;
         result.insert("seconds".to_owned(), json!(started.elapsed().as_secs()));
-        println!("{}", Value::Object(result.clone()));
-        Ok(if self.is_good(&result) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let line = Value::Object(result).to_string();
+        std::fs::write(dir.path().join("result.json"), format!("{line}\n")).context("cannot keep the result")?;
+        println!("{line}");
+        Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// A failed run leaves all that there is, another one its logs.
+    fn clear_up(&self, kafka: &TortureKafka, dir: &RunDir, is_good: bool) -> Result<()> {
+        let at = dir.path().display();
+        if self.keep {
+            eprintln!("the logs of the processes and their state are in {at}");
+            return Ok(());
+        }
+        if is_good {
+            kafka.stop(&dir.broker_log())?;
+            return dir.keep_logs();
+        }
+        eprintln!("the run failed; the logs of all processes, their state and the broker's data are in {at}");
+        kafka.keep(&dir.broker_log(), &dir.broker_data())
     }
 
     fn is_good(&self, result: &Map<String, Value>) -> bool {
@@ -138,33 +183,42 @@ impl Torture {
         Metadata::read()?.binary(profile, "examples/torture")
     }
 
-    fn torture(&self, program: &Path, bootstrap: &str) -> Result<Map<String, Value>> {
-        let dir = workspace::own_dir().join("torture");
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).context("cannot create the directory of the logs")?;
-        let from_ms = from_ms()?;
-        let mut load = Load::start(self.load(program, bootstrap, from_ms))?;
-        let mut fleet = Fleet::start(program.to_owned(), self.arguments(bootstrap), dir, self.processes)?;
+    fn torture(&self, program: &Path, setting: &Setting<'_>) -> Result<Map<String, Value>> {
+        let program = setting.dir.program(program)?;
+        let verifier = verify::Verifier::copy(setting.dir.path())?;
+        let mut load = Load::start(self.load(&program, &setting.bootstrap, setting.from_ms))?;
+        let mut fleet = Fleet::start(&self.crew(program, &setting.bootstrap), setting.dir)?;
         fleet.await_ready(READY_WITHIN)?;
         let cycles = plan::cycles(self.seed, self.cycles, self.processes, self.broker_restarts);
+        let mut progress = Progress::new(self.cycles);
         for (number, cycle) in (0..).zip(&cycles) {
             let n = self.records() * (number + 1) / self.cycles - self.records() * number / self.cycles;
-            Run { load: &mut load, fleet: &mut fleet, n, number: number + 1, of: self.cycles }.cycle(cycle)?;
+            progress.say(&Run { load: &mut load, fleet: &mut fleet, setting, n }.cycle(cycle)?);
         }
         let written = load.settle()?;
         fleet.await_ready(READY_WITHIN)?;
         eprintln!("{written} records are written; verifying");
-        let mut result = verify::verify(&self.options(bootstrap, &fleet, from_ms))?;
+        let mut result = verifier.verify(&self.options(&setting.bootstrap, &fleet, setting.from_ms))?;
         fleet.read()?;
         let n_kills: usize = cycles.iter().map(|cycle| cycle.victims.len()).sum();
         result.extend([
             ("guarantee".to_owned(), json!(name(self.guarantee))),
+            ("local_state".to_owned(), json!(name(self.local_state))),
             ("seed".to_owned(), json!(self.seed)),
             ("cycles".to_owned(), json!(self.cycles)),
             ("kills".to_owned(), json!(n_kills)),
             ("broker_restarts".to_owned(), json!(self.broker_restarts)),
         ]);
         Ok(result)
+    }
+
+    fn crew(&self, program: PathBuf, bootstrap: &str) -> Crew {
+        let first_port = match self.guarantee {
+            Guarantee::ExactlyOnce => 17_170,
+            Guarantee::AtLeastOnce => 17_270,
+        };
+        let (n, local_state) = (self.processes, self.local_state);
+        Crew { program, arguments: self.arguments(bootstrap), n, local_state, first_port }
     }
 
     fn records(&self) -> u64 {
@@ -207,63 +261,14 @@ impl Torture {
     }
 }
 
-/// One cycle being run.
-struct Run<'a> {
-    load: &'a mut Load,
-    fleet: &'a mut Fleet,
-    /// Records of this cycle.
-    n: u64,
-    number: u64,
-    of: u64,
-}
-
-impl Run<'_> {
-    /// Loads, kills in the middle of it, revives, and goes on until about as much was read as the cycle loads.
-    fn cycle(mut self, cycle: &Cycle) -> Result<()> {
-        let started = Instant::now();
-        let before = self.fleet.read()?;
-        self.load.order(self.n)?;
-        let read = self.await_read(before, self.n * cycle.after_percent / 100)?;
-        cycle.victims.iter().try_for_each(|victim| self.fleet.kill(*victim))?;
-        match cycle.broker {
-            Broker::Left => {}
-            Broker::Restarted => broker::restart(false)?,
-            Broker::Killed => broker::restart(true)?,
-        }
-        std::thread::sleep(cycle.down);
-        cycle.victims.iter().try_for_each(|victim| self.fleet.revive(*victim))?;
-        self.await_read(before, self.n)?;
-        eprintln!(
-            "cycle {}/{}: killed {:?} after {} of {} records, down {} ms, broker {:?}; {:.1} s",
-            self.number,
-            self.of,
-            cycle.victims,
-            read - before,
-            self.n,
-            cycle.down.as_millis(),
-            cycle.broker,
-            started.elapsed().as_secs_f64()
-        );
-        Ok(())
-    }
-
-    /// Waits until `n` more records than `before` are read, and gives how many are.
-    fn await_read(&mut self, before: u64, n: u64) -> Result<u64> {
-        let (mut last, mut moved) = (0, Instant::now());
-        loop {
-            let read = self.fleet.read()?;
-            if read >= before + n {
-                return Ok(read);
-            }
-            if read != last {
-                (last, moved) = (read, Instant::now());
-            }
-            if moved.elapsed() >= STUCK {
-                bail!("nothing is read for {} s, {} of {n} records into a cycle", STUCK.as_secs(), read - before);
-            }
-            std::thread::sleep(LOOK_EVERY);
-        }
-    }
+/// What all parts of a run share.
+#[derive(Debug)]
+struct Setting<'a> {
+    kafka: &'a TortureKafka,
+    bootstrap: String,
+    dir: &'a RunDir,
+    /// Where event times begin.
+    from_ms: u64,
 }
 
 fn name(value: impl ValueEnum) -> String {
@@ -272,7 +277,11 @@ fn name(value: impl ValueEnum) -> String {
 
 /// Where event times begin: so that the last ones lie a few hours back.
 fn from_ms() -> Result<u64> {
+    let since = SPAN + Duration::from_secs(6 * 3_600);
+    Ok(now_ms()?.saturating_sub(u64::try_from(since.as_millis())?))
+}
+
+fn now_ms() -> Result<u64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
-    let from = now.saturating_sub(SPAN + Duration::from_secs(6 * 3_600));
-    Ok(u64::try_from(from.as_millis())?)
+    Ok(u64::try_from(now.as_millis())?)
 }
