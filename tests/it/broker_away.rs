@@ -3,11 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nowfold::core::names::{TopicName, TopicPartition};
-use nowfold::kafka::{Kafka, KafkaConfig};
 use nowfold::operators::Features;
-use nowfold::runtime::broker::{Broker, TopicSpec};
-use nowfold::runtime::membership::{Membership, MembershipEvent, OffsetCommit};
 use nowfold::runtime::{AppState, Streams as Runtime};
 
 use super::instances::{Load, connect, count, start};
@@ -91,62 +87,4 @@ fn while_the_broker_is_away_answers_go_on_and_are_stale() {
     await_truth(&again, &all);
     assert_ne!(again.state(), AppState::Stopped);
     again.close().unwrap();
-}
-
-/// Follows the group until an event of this kind comes; a member that fails fails the test.
-fn follow(member: &mut dyn Membership, what: &str, wanted: fn(&MembershipEvent) -> bool) {
-    let mut found = false;
-    until(
-        PATIENCE,
-        || format!("the member is not {what}"),
-        || {
-            if let Some(event) = member.poll(Duration::from_millis(50)).unwrap() {
-                found |= wanted(&event);
-            }
-            // A commit may still wait for the coordinator; then the release is tried again.
-            let released = member.release();
-            assert!(released.as_ref().err().is_none_or(|error| error.is_retriable()), "{released:?}");
-            found && released.is_ok()
-        },
-    );
-}
-
-/// The commit arrives when the coordinator is back, from a member whose session has ended meanwhile: Kafka answers it as if
-/// another process had the instance id.
-#[test]
-fn a_named_member_that_commits_while_the_broker_is_away_beyond_its_session_joins_again() {
-    let Some(mut kafka) = OwnKafka::start("broker_away") else { return };
-    let mut config = KafkaConfig::new(&kafka.bootstrap);
-    (config.instance_id, config.session_timeout) = (Some("named".into()), Duration::from_secs(6));
-    config.request_timeout = Duration::from_secs(2);
-    let broker = Kafka::connect(config).unwrap();
-    let partition = TopicPartition { topic: TopicName::from("named"), partition: 0 };
-    let spec = TopicSpec { name: partition.topic.clone(), partitions: Some(1), config: Default::default() };
-    broker.create_topic(&spec).unwrap();
-    let mut member = broker.join("named", std::slice::from_ref(&partition.topic)).unwrap();
-    let owns = |event: &MembershipEvent| matches!(event, MembershipEvent::Assigned(all) if !all.is_empty());
-    follow(&mut *member, "assigned", owns);
-    kafka.end("KILL");
-    let commit = [OffsetCommit { partition, offset: 0, metadata: String::new() }];
-    let error = member.commit(&commit).unwrap_err();
-    assert!(error.is_retriable(), "{error}");
-    // Until the session is over, and it is told so, where the client notices while the broker is away.
-    let gone = Instant::now();
-    while gone.elapsed() < Duration::from_secs(9) {
-        _ = member.poll(Duration::from_millis(50)).unwrap();
-    }
-    kafka.revive();
-    let mut committed = false;
-    until(
-        PATIENCE,
-        || "the member does not commit again".into(),
-        || {
-            _ = member.poll(Duration::from_millis(50)).unwrap();
-            let released = member.release();
-            assert!(released.as_ref().err().is_none_or(|error| error.is_retriable()), "{released:?}");
-            committed = committed || member.commit(&commit).is_ok();
-            committed
-        },
-    );
-    member.leave(PATIENCE).unwrap();
 }

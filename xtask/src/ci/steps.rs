@@ -92,6 +92,7 @@ pub(crate) fn torture(quick: bool) -> Result<Outcome> {
     for guarantee in [Guarantee::ExactlyOnce, Guarantee::AtLeastOnce] {
         ensure!(Torture::short(guarantee).run()? == ExitCode::SUCCESS, "something was lost, doubled or wrong");
     }
+    ensure!(Torture::planted().run()? == ExitCode::FAILURE, "the verifier does not find outputs that come twice");
     Ok(Outcome::Passed)
 }
 

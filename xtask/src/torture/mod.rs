@@ -124,6 +124,19 @@ impl Torture {
         }
     }
 
+    /// What CI runs to see that the verifier finds something: records whose outputs come twice.
+    pub(crate) fn planted() -> Self {
+        let plant = Some(Plant::Doubled);
+        Self {
+            cycles: 1,
+            broker_restarts: 0,
+            records: Some(5_000),
+            keys: 500,
+            plant,
+            ..Self::short(Guarantee::ExactlyOnce)
+        }
+    }
+
     /// Runs the cycles, verifies, and prints one line of JSON. Succeeds when nothing was lost, doubled or wrong; under
     /// at-least-once outputs may come twice.
     ///
@@ -140,7 +153,7 @@ impl Torture {
         let setting = Setting { kafka: &kafka, bootstrap, dir: &dir, from_ms };
         let outcome = self.torture(&program, &setting);
         let is_good = outcome.as_ref().is_ok_and(|result| self.is_good(result));
-        let cleared = self.clear_up(&kafka, &dir, is_good);
+        let cleared = self.clear_up(&kafka, &dir, is_good || self.plant.is_some());
         let mut result = outcome?;
         cleared?;
         result.insert("seconds".to_owned(), json!(started.elapsed().as_secs()));
