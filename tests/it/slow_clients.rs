@@ -46,7 +46,7 @@ fn slow_client(at: SocketAddr, number: usize, ends: Arc<AtomicBool>, dripped: Ar
         let mut open: Option<TcpStream> = None;
         while !ends.load(Ordering::Relaxed) {
             let went = match &mut open {
-                Some(stream) if number % 2 == 0 => stream.write(b"x").is_ok(),
+                Some(stream) if number.is_multiple_of(2) => stream.write(b"x").is_ok(),
                 Some(stream) => stream.read(&mut [0]).is_ok_and(|n| n > 0),
                 None => false,
             };
