@@ -81,14 +81,14 @@ impl KafkaProducer {
         if self.met.is_there(topic) {
             return Ok(());
         }
-        match self.kafka.partition_count(topic) {
+        let n_partitions = match self.kafka.partition_count(topic) {
             Err(BrokerError::UnknownTopic { .. }) => return Err(self.unknown(topic)),
-            answer => _ = answer?,
-        }
+            answer => answer?,
+        };
         if self.met.is_empty() {
             self.warm_up(topic)?;
         }
-        self.met.found(topic);
+        self.met.found(topic, n_partitions);
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl KafkaProducer {
             let Err((error, _)) = self.producer.send(convert::base_record(record)) else { return Ok(()) };
             let code = error::code(&error).unwrap_or(Code::Unknown);
             if code != Code::QueueFull {
-                return Err(self.explain(&record.topic, code));
+                return Err(self.explain(record, code));
             }
             if full_since.get_or_insert_with(Instant::now).elapsed() >= QUEUE_FULL_LIMIT {
                 return Err(BrokerError::Unavailable {
@@ -141,8 +141,11 @@ impl KafkaProducer {
         }
     }
 
-    fn explain(&mut self, topic: &TopicName, code: Code) -> BrokerError {
-        if code != Code::UnknownPartition && error::is_unknown_topic(code) {
+    fn explain(&mut self, record: &OutputRecord, code: Code) -> BrokerError {
+        let topic = &record.topic;
+        // The client says so of partitions that its broker does not name for the moment, too.
+        let had = || record.partition.is_none_or(|partition| self.met.had(topic, partition));
+        if error::is_unknown_topic(code) && (code != Code::UnknownPartition || had()) {
             return self.unknown(topic);
         }
         let mut cause = code.to_string();
@@ -165,7 +168,7 @@ impl KafkaProducer {
     fn failures(&mut self) -> Vec<DeliveryFailure> {
         let failures = std::mem::take(&mut *self.producer.context().role.failures.lock());
         let explained = failures.into_iter().map(|(record, code)| {
-            let error = self.explain(&record.topic, code);
+            let error = self.explain(&record, code);
             DeliveryFailure { record, error }
         });
         explained.collect()

@@ -77,6 +77,37 @@ fn missing_topic_is_refused_at_once_and_not_created() {
     assert_eq!(kafka.topics(&[missing], PATIENCE).unwrap(), [None]);
 }
 
+/// A broker that has just started answers for a moment that it has no such topic. Here somebody deletes it and creates it
+/// again; the client is told to believe the first answer, as it does of topics that it has known for 30 s.
+#[test]
+fn topic_that_was_there_and_is_away_for_a_moment_takes_records_again() {
+    let at_once = |config: &mut nowfold_kafka::KafkaConfig| {
+        config.raw.insert("topic.metadata.propagation.max.ms".into(), "0".into());
+    };
+    let Some(kafka) = connect_with(GroupProtocol::Classic, at_once) else { return };
+    let topic = topic(&kafka, "away", 1);
+    let mut producer = kafka.producer().unwrap();
+    send_all(&mut *producer, [record(&topic, 0, "before")]);
+    kafka.delete_topics(std::slice::from_ref(&topic)).unwrap();
+    let mut failure = || match producer.send(record(&topic, 0, "after")) {
+        Err(failure) => Some(failure),
+        Ok(()) => producer.flush(PATIENCE).unwrap().pop(),
+    };
+    let start = Instant::now();
+    let while_away = loop {
+        assert!(start.elapsed() < PATIENCE, "the client still finds the topic");
+        if let Some(failure) = failure() {
+            break failure.error;
+        }
+    };
+    assert!(while_away.is_retriable(), "{while_away}");
+    kafka.create_topic(&TopicSpec { name: topic.clone(), partitions: Some(1), config: BTreeMap::new() }).unwrap();
+    while let Some(failure) = failure() {
+        assert!(start.elapsed() < PATIENCE, "{}", failure.error);
+    }
+    assert_eq!(values(&read(&mut *reader(&kafka, &topic, 0, 0), 1)), ["after"]);
+}
+
 #[test]
 fn full_queue_makes_send_wait() {
     let small = |config: &mut nowfold_kafka::KafkaConfig| {
