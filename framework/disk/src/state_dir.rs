@@ -10,13 +10,16 @@ use nowfold_runtime::local::{
 };
 
 use crate::log::{Place, SegmentLog};
-use crate::origin::{self, Fit};
+use crate::origin::{self, Fit, Origin};
 use crate::{files, lock};
 
 /// See [`StateDir::segment_bytes`].
 const SEGMENT_BYTES: u64 = 64 << 20;
 
 const FORMAT_LINE: &str = "nowfold state directory, format ";
+
+/// The format of the directory as a whole; its parts have formats of their own.
+const FORMAT: u32 = 1;
 
 /// An open, locked state directory of one application.
 ///
@@ -53,7 +56,7 @@ impl StateDir {
         }
         let lock = lock::lock(&dir)?;
         if is_new {
-            files::replace(&format, &format!("{FORMAT_LINE}{}\n", origin::FORMAT), durability)?;
+            files::replace(&format, &format!("{FORMAT_LINE}{}\n", FORMAT), durability)?;
         }
         check_format(&format)?;
         Ok(Self { dir, durability, segment_bytes: SEGMENT_BYTES, engine: None, _lock: lock })
@@ -83,12 +86,16 @@ impl StateDir {
         self.dir.join(task.to_string())
     }
 
-    /// A directory whose content is of this origin, or empty.
-    fn part(&self, dir: &Path, aside: &Path, origin: &str) -> Result<(), LocalError> {
+    /// A directory whose content is of this origin, or empty. One of an older format is used, and is of the present one from
+    /// now on: an older nowfold refuses it then.
+    fn part(&self, dir: &Path, aside: &Path, origin: &Origin) -> Result<(), LocalError> {
         files::create_dir(dir)?;
         match origin::check(dir, origin)? {
             Fit::Same => return Ok(()),
             Fit::Absent => {}
+            Fit::Older(format) => {
+                tracing::info!(dir = %dir.display(), format, "local state of an older format is read and goes on");
+            }
             Fit::Other(cause) => {
                 files::move_aside(dir, aside, &cause)?;
                 files::create_dir(dir)?;
@@ -145,8 +152,10 @@ fn check_format(path: &Path) -> Result<(), LocalError> {
     let text = String::from_utf8_lossy(&bytes);
     let format = text.strip_prefix(FORMAT_LINE).and_then(|rest| rest.trim_end().parse().ok());
     match format {
-        Some(origin::FORMAT) => Ok(()),
-        Some(found) => Err(LocalError::NewerFormat { path: path.to_owned(), found, supported: origin::FORMAT }),
-        None => Err(LocalError::Foreign { path: path.to_owned(), cause: format!("it begins with {text:.40?}") }),
+        Some(FORMAT) => Ok(()),
+        Some(found) if found > FORMAT => {
+            Err(LocalError::NewerFormat { path: path.to_owned(), found, supported: FORMAT })
+        }
+        _ => Err(LocalError::Foreign { path: path.to_owned(), cause: format!("it begins with {text:.40?}") }),
     }
 }

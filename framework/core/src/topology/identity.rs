@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::graph::{NodeKind, NodeSpec};
 use super::{SubTopology, Topology};
 use crate::names::StoreName;
-use crate::state::Changelog;
+use crate::state::{Changelog, StoreKind};
 
 /// What two processes of one application must agree on, and what must not change under its state: one line for each
 /// source, sink, global table and store, sorted within a sub-topology.
@@ -58,13 +58,25 @@ impl Topology {
     }
 
     fn store_line(&self, part: usize, store: &StoreName) -> String {
-        let from = match self.stores().get(store).map(|spec| &spec.changelog) {
-            Some(Changelog::Topic) => "changelog".to_owned(),
+        let spec = self.stores().get(store);
+        let from = match spec.map(|spec| &spec.changelog) {
+            Some(Changelog::Topic) => format!("changelog{}", spec.map_or("", |spec| form(spec.kind))),
             Some(Changelog::Table(topic)) => format!("table {topic}"),
             Some(Changelog::EventLog(topic)) => format!("events {topic}"),
             Some(Changelog::None) | None => "unlogged".to_owned(),
         };
         format!("{part} store {store} {from}")
+    }
+}
+
+/// What tells a changelog from one of plain rows: a process that took the one for the other would misread it.
+fn form(kind: StoreKind) -> &'static str {
+    match kind {
+        StoreKind::Window(options) if options.duplicates => " of windows with duplicates",
+        StoreKind::Window(_) => " of windows",
+        StoreKind::Session(_) => " of sessions",
+        StoreKind::Versioned(_) => " of versions",
+        StoreKind::KeyValue { .. } | StoreKind::Custom => "",
     }
 }
 
@@ -87,7 +99,9 @@ mod tests {
 
     use crate::dsl::{Materialized, StreamsBuilder};
     use crate::serde::Plain;
+    use crate::time::{hours, minutes};
     use crate::topology::Topology;
+    use crate::window::TimeWindows;
 
     fn counting(operator: &str, store: Materialized, sink: &str) -> Topology {
         let app = StreamsBuilder::new("app");
@@ -112,12 +126,31 @@ mod tests {
     }
 
     #[test]
+    fn another_kind_of_store_is_another_topology_although_its_name_stays() {
+        let windowed = |windows| {
+            let app = StreamsBuilder::new("app");
+            let input = app.stream("in", Plain::<String, String>::new()).group_by_key("by-key", Plain::new());
+            match windows {
+                None => drop(input.count("counts")),
+                Some(windows) => drop(input.windowed(windows).count("counts")),
+            }
+            app.build().unwrap().identity()
+        };
+        let (rows, minutes) = (windowed(None), windowed(Some(TimeWindows::tumbling(minutes(1)))));
+        assert_eq!(rows.lines(), ["0 source in string/string", "0 store counts changelog"]);
+        assert_eq!(minutes.lines(), ["0 source in string/string", "0 store counts changelog of windows"]);
+        assert_ne!(rows.fingerprint(), minutes.fingerprint());
+        let hours = windowed(Some(TimeWindows::tumbling(hours(1))));
+        assert_eq!(minutes.fingerprint(), hours.fingerprint(), "the size of windows is not part of it");
+    }
+
+    #[test]
     fn a_fingerprint_is_the_same_in_every_version() {
         let identity = counting("a", Materialized::named("counts"), "out").identity();
         assert_eq!(
             identity.lines(),
             ["0 sink out string/i64", "0 source in string/string", "0 store counts changelog"]
         );
-        assert_eq!(identity.fingerprint().len(), 16);
+        assert_eq!(identity.fingerprint(), "266cf0340535487f");
     }
 }

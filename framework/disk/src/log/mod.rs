@@ -19,7 +19,8 @@ use nowfold_core::names::Offset;
 use nowfold_core::record::LogRecord;
 use nowfold_runtime::local::{Durability, LocalError, LocalLog};
 
-use crate::{files, origin};
+use crate::files;
+use crate::origin::{self, Origin};
 use replay::Replay;
 use segment::SegmentReader;
 use writer::Writer;
@@ -31,7 +32,7 @@ pub(crate) struct Place {
     /// Where it goes when it cannot be used.
     pub(crate) aside: PathBuf,
     /// What it is a copy of.
-    pub(crate) origin: String,
+    pub(crate) origin: Origin,
     pub(crate) durability: Durability,
     /// A segment that has reached this size is followed by another.
     pub(crate) segment_bytes: u64,
@@ -58,7 +59,7 @@ impl SegmentLog {
             bases.extend(name.strip_suffix(".seg").and_then(|base| base.parse::<Offset>().ok()));
         }
         bases.sort_unstable();
-        let writer = Writer::new(place.durability, place.segment_bytes);
+        let writer = writer(&place);
         let mut log = Self { place, bases, held: 0..0, replay: None, writer, has_grown: false };
         log.find_end()?;
         Ok(log)
@@ -70,7 +71,7 @@ impl SegmentLog {
         self.held = first..first;
         while let Some(&base) = self.bases.last() {
             let path = self.path(base);
-            match SegmentReader::open(&path)? {
+            match SegmentReader::open(&path, self.place.origin.checksum())? {
                 Ok(reader) => {
                     let scanned = reader.scan(base).map_err(LocalError::io("read", &path))?;
                     let (end, good_bytes, damage) = scanned;
@@ -149,7 +150,8 @@ impl LocalLog for SegmentLog {
     }
 
     fn replay(&mut self, max: usize, into: &mut Vec<LogRecord>) -> Result<usize, LocalError> {
-        let mut replay = self.replay.take().unwrap_or_else(|| Replay::from(self.held.start));
+        let origin = self.place.origin.checksum();
+        let mut replay = self.replay.take().unwrap_or_else(|| Replay::from(self.held.start, origin));
         let before = into.len();
         while into.len() - before < max.max(1) {
             match replay.next(&self.bases, |base| path_of(&self.place.dir, base))? {
@@ -197,12 +199,16 @@ impl LocalLog for SegmentLog {
 
     fn discard(&mut self, cause: &str) -> Result<(), LocalError> {
         let place = &self.place;
-        self.writer = Writer::new(place.durability, place.segment_bytes);
+        self.writer = writer(place);
         (self.bases, self.held, self.replay) = (Vec::new(), 0..0, None);
         files::move_aside(&place.dir, &place.aside, cause)?;
         files::create_dir(&place.dir)?;
         origin::write(&place.dir, &place.origin, place.durability)
     }
+}
+
+fn writer(place: &Place) -> Writer {
+    Writer::new(place.durability, place.segment_bytes, place.origin.checksum())
 }
 
 fn path_of(dir: &Path, base: Offset) -> PathBuf {

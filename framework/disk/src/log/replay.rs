@@ -15,6 +15,8 @@ pub(super) struct Replay {
     at: usize,
     reader: Option<SegmentReader>,
     position: Offset,
+    /// The checksum of what is copied.
+    origin: u32,
     is_finished: bool,
 }
 
@@ -29,9 +31,9 @@ pub(super) enum Step {
 }
 
 impl Replay {
-    /// Reads from the first segment on, which begins at this offset.
-    pub(super) fn from(start: Offset) -> Self {
-        Self { at: 0, reader: None, position: start, is_finished: false }
+    /// Reads from the first segment on, which begins at this offset; segments of another origin are not read.
+    pub(super) fn from(start: Offset, origin: u32) -> Self {
+        Self { at: 0, reader: None, position: start, origin, is_finished: false }
     }
 
     /// Nothing more is to be read.
@@ -70,7 +72,7 @@ impl Replay {
         if base != self.position {
             return Ok(Err("it does not begin where the segment before it ends"));
         }
-        SegmentReader::open(path)
+        SegmentReader::open(path, self.origin)
     }
 
     fn damage(&self, good_bytes: u64, cause: &'static str) -> Step {

@@ -1,7 +1,8 @@
 //! A segment file: a header of 16 bytes, and blocks.
 //!
-//! The header is `NOWFOLD`, the letter `C`, the format (u32, little-endian) and four bytes that are zero. The file's name is
-//! the offset that the copy covers from there on, in 20 digits.
+//! The header is `NOWFOLD`, the letter `C`, the format and the CRC-32C of what the copy is of (both u32, little-endian), so
+//! that a segment of another partition is not taken for one of this. Format 1 had zeros there. The file's name is the offset
+//! that the copy covers from there on, in 20 digits.
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
@@ -12,14 +13,21 @@ use nowfold_core::names::Offset;
 use nowfold_runtime::local::LocalError;
 
 use super::block::{self, PREFIX};
-use crate::origin::FORMAT;
+use crate::origin::LOG;
 
 /// Length of a header in bytes.
 pub(super) const HEADER: usize = 16;
 
-/// The header of a segment.
-pub(super) fn header() -> Vec<u8> {
-    [&b"NOWFOLDC"[..], &FORMAT.to_le_bytes(), &[0; 4]].concat()
+const MAGIC: &[u8; 8] = b"NOWFOLDC";
+
+/// The header of a segment of this origin.
+pub(super) fn header(origin: u32) -> Vec<u8> {
+    [&MAGIC[..], &LOG.to_le_bytes(), &origin.to_le_bytes()].concat()
+}
+
+/// That of format 1, whose blocks are the same.
+fn first_header() -> Vec<u8> {
+    [&MAGIC[..], &1_u32.to_le_bytes(), &[0; 4]].concat()
 }
 
 /// Reads a segment's blocks in order.
@@ -44,8 +52,8 @@ pub(super) enum Next {
 }
 
 impl SegmentReader {
-    /// Opens a segment; `Err(Ok(cause))` when its header is not one of this format.
-    pub(super) fn open(path: &Path) -> Result<Result<Self, &'static str>, LocalError> {
+    /// Opens a segment; `Ok(Err(cause))` when its header is not one of a format that is read, and of this origin.
+    pub(super) fn open(path: &Path, origin: u32) -> Result<Result<Self, &'static str>, LocalError> {
         let open = || {
             let file = File::open(path)?;
             let len = file.metadata()?.len();
@@ -54,8 +62,10 @@ impl SegmentReader {
         let (mut file, len) = open().map_err(LocalError::io("open", path))?;
         let mut found = [0; HEADER];
         match file.read_exact(&mut found) {
-            Ok(()) if found == *header() => Ok(Ok(Self { file, good_bytes: HEADER as u64, len })),
-            Ok(()) => Ok(Err("its header is not that of a segment of this format")),
+            Ok(()) if found == *header(origin) || found == *first_header() => {
+                Ok(Ok(Self { file, good_bytes: HEADER as u64, len }))
+            }
+            Ok(()) => Ok(Err("its header is not that of a segment of this format, partition and log")),
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(Err("its header is cut short")),
             Err(error) => Err(LocalError::io("read", path)(error)),
         }

@@ -21,6 +21,8 @@ pub(super) struct Writer {
     durability: Durability,
     /// A segment that has reached this size is followed by another.
     segment_bytes: u64,
+    /// The checksum of what is copied.
+    origin: u32,
     block: Builder,
     active: Option<Active>,
     is_unsynced: bool,
@@ -36,9 +38,9 @@ struct Active {
 }
 
 impl Writer {
-    pub(super) fn new(durability: Durability, segment_bytes: u64) -> Self {
+    pub(super) fn new(durability: Durability, segment_bytes: u64, origin: u32) -> Self {
         let (block, active, is_unsynced, is_broken) = (Builder::default(), None, false, false);
-        Self { durability, segment_bytes, block, active, is_unsynced, is_broken }
+        Self { durability, segment_bytes, origin, block, active, is_unsynced, is_broken }
     }
 
     /// Goes on behind the first `len` bytes of a segment.
@@ -73,7 +75,7 @@ impl Writer {
     /// Begins a segment; false when the disk refuses.
     pub(super) fn create(&mut self, path: PathBuf) -> bool {
         self.sync();
-        let header = segment::header();
+        let header = segment::header(self.origin);
         let create = || {
             let mut file = files::private().append(true).open(&path)?;
             file.set_len(0)?;

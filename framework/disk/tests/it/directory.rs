@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::Result;
 use nowfold_core::names::TopicPartition;
+use nowfold_core::task::TaskId;
 use nowfold_disk::StateDir;
 use nowfold_runtime::local::{Durability, LocalError, LocalState, LogOrigin};
 
@@ -44,7 +45,7 @@ fn a_later_format_is_refused_and_left_alone() -> Result<()> {
     assert!(matches!(error, LocalError::NewerFormat { found: 2, supported: 1, .. }), "{error}");
     fs::write(&format, &of_now)?;
     let later = dir.path().join(LOGS).join("origin");
-    fs::write(&later, fs::read_to_string(&later)?.replace("format 1", "format 9"))?;
+    fs::write(&later, fs::read_to_string(&later)?.replace("format 2", "format 9"))?;
     let error = log(&open(dir.path())?).err().map(|error| error.to_string());
     assert!(error.as_ref().is_some_and(|error| error.contains("format 9")), "{error:?}");
     for len in 0..of_now.len() - 1 {
@@ -67,6 +68,24 @@ fn the_copy_of_another_log_is_moved_aside() -> Result<()> {
     let mut other = state.log(TASK, &elsewhere)?;
     assert_eq!((other.held(), replay(other.as_mut())?), (0..0, Vec::new()));
     assert!(dir.path().join("feed/0_2/aside/logs-actions/origin").exists());
+    Ok(())
+}
+
+#[test]
+fn segments_of_another_partition_are_moved_aside() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let state = open(dir.path())?;
+    let other = TaskId { partition: 1, ..TASK };
+    let of_other = LogOrigin { partition: TopicPartition::new("actions", 1), ..origin() };
+    for mut copy in [log(&state)?, state.log(other, &of_other)?] {
+        copy.append(&records(0..4), 4);
+        copy.flush();
+    }
+    let segment = "00000000000000000000.seg";
+    fs::copy(dir.path().join("feed/0_1/logs/actions").join(segment), dir.path().join(LOGS).join(segment))?;
+    let mut copy = log(&state)?;
+    assert_eq!((copy.held(), replay(copy.as_mut())?), (0..0, Vec::new()));
+    assert!(dir.path().join("feed/0_2/aside/logs-actions").join(segment).exists());
     Ok(())
 }
 

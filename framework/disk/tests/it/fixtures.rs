@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use nowfold_core::record::LogRecord;
 
-use crate::support::{copy_tree, log, open, records, replay};
+use crate::support::{LOGS, copy_tree, log, open, records, replay};
 
 /// The newest format.
-const NEWEST: u32 = 1;
+const NEWEST: u32 = 2;
 
 fn fixture(version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/v{version}"))
@@ -80,7 +80,38 @@ fn directories_of_every_format_are_read_and_go_on() -> Result<()> {
         let all = [content(), records([22, 25])].concat();
         assert_eq!((copy.held(), replay(copy.as_mut())?), (2..26, all), "format {version}");
         ensure!(!dir.path().join("feed/0_2/aside").exists(), "format {version} is moved aside");
+        let origin = fs::read_to_string(dir.path().join(LOGS).join("origin"))?;
+        ensure!(
+            origin.starts_with(&format!("nowfold state, format {NEWEST}\n")),
+            "an older nowfold refuses it: {origin}"
+        );
     }
+    Ok(())
+}
+
+/// So that tests of whole applications may make directories of the first format out of what is written today.
+#[test]
+fn the_first_format_differs_from_the_second_in_headers_alone() -> Result<()> {
+    let mut second = files(&fixture(2))?;
+    for (path, bytes) in &mut second {
+        if path.ends_with("origin") {
+            *bytes = String::from_utf8(std::mem::take(bytes))?.replacen("format 2", "format 1", 1).into_bytes();
+        } else if path.extension().is_some_and(|extension| extension == "seg") {
+            bytes[8..16].copy_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0]);
+        }
+    }
+    ensure!(second == files(&fixture(1))?, "they differ in more");
+    Ok(())
+}
+
+#[test]
+fn formats_that_never_were_are_not_read() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    copy_tree(&fixture(1), dir.path());
+    let origin = dir.path().join(LOGS).join("origin");
+    fs::write(&origin, fs::read_to_string(&origin)?.replace("format 1", "format 0"))?;
+    ensure!(log(&open(dir.path())?)?.held() == (0..0), "it begins anew");
+    ensure!(dir.path().join("feed/0_2/aside/logs-actions/origin").exists(), "what was there lies aside");
     Ok(())
 }
 
