@@ -5,6 +5,7 @@
 mod caches;
 mod calls;
 mod calls_crash;
+mod changelogs;
 mod contract;
 mod describe;
 mod event_ids;
