@@ -114,6 +114,7 @@ impl Config {
     /// | `NOWFOLD_GROUP_PROTOCOL` | `classic`, or `consumer` (KIP-848) | `classic` |
     /// | `NOWFOLD_INSTANCE_ID` | static membership: this process's name | dynamic membership |
     /// | `NOWFOLD_ADVERTISE` | where others reach the query server, as `host:port` or URL | its own address |
+    /// | `NOWFOLD_NUM_STANDBYS` | how many other processes keep a warm copy of each task's stores: see [`num_standbys`](Self::num_standbys) | `0` |
     /// | `NOWFOLD_RACK` | where this process stands, such as a zone | nowhere |
     /// | `NOWFOLD_ACCEPT_TOPOLOGY_CHANGE` | `1`: starts although state is left behind (NF126) | refuses |
     /// | `NOWFOLD_HTTP_TOKEN` | secret with which clients may erase actors | the server reads only |
@@ -171,6 +172,12 @@ impl Config {
                 ),
             })?;
             config = config.memory_budget(bytes);
+        }
+        if let Some(text) = variable("NOWFOLD_NUM_STANDBYS") {
+            let n = text.parse().map_err(|_| Error::Config {
+                cause: format!("NOWFOLD_NUM_STANDBYS={text:?} is not a number of processes, such as 1"),
+            })?;
+            config = config.num_standbys(n);
         }
         config = config.group_from(variable("NOWFOLD_GROUP_PROTOCOL"), variable("NOWFOLD_INSTANCE_ID"))?;
         if let Some(text) = variable("NOWFOLD_HTTP") {
@@ -378,6 +385,20 @@ impl Config {
     /// ```
     pub fn memory_budget(mut self, bytes: u64) -> Self {
         self.runtime.memory_budget = Some(bytes.max(LEAST_BUDGET));
+        self
+    }
+
+    /// How many other processes keep a warm copy of each task's stores (`num.standby.replicas`), so that a task whose
+    /// process dies goes on at once: see the guide to standbys. All processes of an application should have the same
+    /// number. Settings of the workers that are given later, with [`runtime`](Self::runtime), replace it.
+    ///
+    /// ```
+    /// use nowfold::prelude::*;
+    ///
+    /// let config = Config::kafka("127.0.0.1:9092").num_standbys(1);
+    /// ```
+    pub fn num_standbys(mut self, n: usize) -> Self {
+        self.runtime.num_standbys = n;
         self
     }
 

@@ -163,6 +163,8 @@ pub enum Lag {
 pub struct Progress {
     /// Whether it can answer.
     pub readiness: Readiness,
+    /// Records per second that a restore has read lately; `None` while that is unknown, and once the partition runs.
+    pub restore_rate: Option<u64>,
     /// The last applied offset of the partition's topic, inclusive.
     pub applied: Option<Offset>,
     /// How far behind the topic.
@@ -175,6 +177,13 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// How long the restore will take at its present rate; `None` while that is unknown or nothing moves.
+    pub fn restore_left(&self) -> Option<Duration> {
+        let Readiness::Restoring { done, total } = self.readiness else { return None };
+        let rate = self.restore_rate.filter(|rate| *rate > 0)?;
+        Some(Duration::from_secs(total.saturating_sub(done).div_ceil(rate)))
+    }
+
     /// Milliseconds behind at `now`; `None` when unknown.
     pub fn lag_ms(&self, now: Timestamp) -> Option<i64> {
         match self.lag {
@@ -199,6 +208,7 @@ impl ProgressCell {
     pub fn restoring() -> Self {
         Self(Mutex::new(Progress {
             readiness: Readiness::Restoring { done: 0, total: 0 },
+            restore_rate: None,
             applied: None,
             lag: Lag::Unknown,
             known_at: Timestamp::MIN,
@@ -232,6 +242,24 @@ impl fmt::Debug for PartitionHandle {
     }
 }
 
+/// A copy of a store partition in another process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandbyPlace {
+    /// Where that process answers queries, as `host:port` or URL.
+    pub endpoint: String,
+    /// Records that the copy has not applied yet, as it last said.
+    pub lag: Option<u64>,
+}
+
+/// Where the partitions of stores are that live in other processes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Where the owner of each partition is asked.
+    pub owners: HashMap<StoreName, BTreeMap<Partition, String>>,
+    /// Copies of partitions, those that lack least first.
+    pub standbys: HashMap<StoreName, BTreeMap<Partition, Vec<StandbyPlace>>>,
+}
+
 /// A store as queries see it.
 #[derive(Clone)]
 pub struct StoreEntry {
@@ -260,7 +288,7 @@ impl fmt::Debug for StoreEntry {
 pub struct StoreHub {
     stores: ArcSwap<HashMap<StoreName, StoreEntry>>,
     source_progress: ArcSwap<Vec<Arc<ProgressCell>>>,
-    elsewhere: ArcSwap<HashMap<StoreName, BTreeMap<Partition, String>>>,
+    elsewhere: ArcSwap<Elsewhere>,
 }
 
 impl StoreHub {
@@ -307,13 +335,19 @@ impl StoreHub {
     }
 
     /// Replaces what is known of partitions that live in other processes: where each store's partitions are asked for.
-    pub fn set_elsewhere(&self, owners: HashMap<StoreName, BTreeMap<Partition, String>>) {
-        self.elsewhere.store(Arc::new(owners));
+    pub fn set_elsewhere(&self, elsewhere: Elsewhere) {
+        self.elsewhere.store(Arc::new(elsewhere));
+    }
+
+    /// The copies of a partition in other processes, as far as that is known: those that lack least first.
+    pub fn standbys_elsewhere(&self, store: &StoreName, partition: Partition) -> Vec<StandbyPlace> {
+        let elsewhere = self.elsewhere.load();
+        elsewhere.standbys.get(store).and_then(|places| places.get(&partition)).cloned().unwrap_or_default()
     }
 
     /// Where a partition that does not live here is asked for, if that is known.
     pub fn elsewhere(&self, store: &StoreName, partition: Partition) -> Option<String> {
-        self.elsewhere.load().get(store)?.get(&partition).cloned()
+        self.elsewhere.load().owners.get(store)?.get(&partition).cloned()
     }
 
     /// The largest lag over the tasks that feed the stores, in milliseconds; `None` when one of them is unknown or has
@@ -414,7 +448,13 @@ mod tests {
     fn names_the_owner_of_a_partition_that_lives_elsewhere_once_it_is_known() {
         let hub = hub();
         let (owner, url) = (partition_for_key(b"k", 2), "http://10.0.0.2:7070".to_owned());
-        hub.set_elsewhere(HashMap::from([("store".into(), BTreeMap::from([(owner, url.clone())]))]));
+        let place = StandbyPlace { endpoint: "10.0.0.3:7070".to_owned(), lag: Some(7) };
+        hub.set_elsewhere(Elsewhere {
+            owners: HashMap::from([("store".into(), BTreeMap::from([(owner, url.clone())]))]),
+            standbys: HashMap::from([("store".into(), BTreeMap::from([(owner, vec![place.clone()])]))]),
+        });
+        assert_eq!(hub.standbys_elsewhere(&"store".into(), owner), [place]);
+        assert!(hub.standbys_elsewhere(&"store".into(), 1 - owner).is_empty());
         let expected = QueryError::NotOwner { store: "store".into(), partition: owner, owner: Some(url) };
         assert_eq!(hub.owner_of("store", b"k").unwrap_err(), expected);
         hub.open(&"store".into(), owner, &handle("here"));

@@ -46,6 +46,10 @@ pub struct RuntimeConfig {
     /// How long the tables and serdes of the start may stand still: a global table that nothing is read of, a schema
     /// registry that does not answer. Default: 5 min.
     pub stall_timeout: Duration,
+    /// How long the restore of a task may stand still before that is said, with its cause: in the log, by
+    /// [`Streams::restores`](super::Streams::restores), by `/readyz` and as the metric `nowfold_restores_stalled`. The
+    /// restore goes on. Default: 30 s.
+    pub restore_stall_timeout: Duration,
     /// How often the offsets of partitions without new records are committed again: brokers forget them after
     /// `offsets.retention.minutes` (7 days). Default: 1 h; at most a tenth of that setting.
     pub recommit_interval: Duration,
@@ -65,6 +69,10 @@ pub struct RuntimeConfig {
     /// Whether processes of the application tell each other what they are and have, on the topic `<app>-control`: queries
     /// name the process that owns a key, and changed topologies are noticed. Default: true.
     pub discovery: bool,
+    /// How many other processes keep a warm copy of each task's stores (`num.standby.replicas`), so that a task that moves
+    /// goes on at once instead of being rebuilt: see `docs/guide/standbys.md`. Each process keeps the copies that it is
+    /// chosen for, so all should have the same number. Needs [`discovery`](Self::discovery). Default: 0.
+    pub num_standbys: usize,
     /// Where other processes and clients find this one's queries, as `host:port` or URL. Default: none; an application
     /// with a query server announces its address.
     pub endpoint: Option<String>,
@@ -92,12 +100,14 @@ impl Default for RuntimeConfig {
             close_timeout: Duration::from_secs(10),
             handover_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(300),
+            restore_stall_timeout: Duration::from_secs(30),
             recommit_interval: Duration::from_secs(3_600),
             max_task_idle: TaskIdle::default(),
             purge_interval: Some(Duration::from_secs(30)),
             batch: 500,
             memory_budget: None,
             discovery: true,
+            num_standbys: 0,
             endpoint: None,
             rack: None,
             heartbeat_interval: Duration::from_secs(2),

@@ -16,6 +16,8 @@ use super::error::RuntimeError;
 use super::host;
 use super::mailbox::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use super::membership::{Membership, MembershipEvent, OffsetCommit};
+use super::pace::Throttle;
+use super::restore::RestoreStatus;
 use super::runner::Surroundings;
 use super::signal::Signal;
 use super::state::{AppState, StateCell};
@@ -34,6 +36,9 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// How long the coordinator waits in a hand-over before it looks whether it shall stop.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How often it is said how restores go.
+const SAYING: Duration = Duration::from_secs(5);
 
 /// How long a failing application waits for its workers to end.
 const FAILING: Duration = Duration::from_secs(2);
@@ -81,6 +86,10 @@ pub(crate) struct Coordinator {
     handover_timeout: Duration,
     /// Transactions that workers are committing: each ends when its worker is done.
     grants: Vec<Receiver<()>>,
+    /// Restores that stand still.
+    n_stalled: usize,
+    /// How often it is said how restores go.
+    restore_said: Throttle,
 }
 
 impl Coordinator {
@@ -111,6 +120,8 @@ impl Coordinator {
             handovers: 0,
             handover_timeout,
             grants: Vec::new(),
+            n_stalled: 0,
+            restore_said: Throttle::new(SAYING),
         }
     }
 
@@ -147,6 +158,22 @@ impl Coordinator {
                     self.tasks.settle();
                 }
                 self.state.set(state);
+            }
+            self.watch_restores();
+        }
+    }
+
+    /// Says how restores go, now and then, and whether one stands still.
+    fn watch_restores(&mut self) {
+        let stalls = self.tasks.stalls();
+        if stalls.len() != self.n_stalled {
+            self.n_stalled = stalls.len();
+            metrics::gauge!("nowfold_restores_stalled").set(u32::try_from(self.n_stalled).unwrap_or(u32::MAX));
+        }
+        self.state.set_trouble(stalls.first().map(ToString::to_string));
+        if matches!(self.state.get(), AppState::Restoring { .. }) && self.restore_said.is_due() {
+            for RestoreStatus { task, done, total, per_second, .. } in self.tasks.restores() {
+                tracing::info!(%task, done, total, per_second, "restoring");
             }
         }
     }

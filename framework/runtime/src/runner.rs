@@ -20,7 +20,9 @@ use super::host;
 use super::local::{LocalState, LocalStores, LogOrigin, World};
 use super::membership::OffsetCommit;
 use super::pace::Throttle;
+use super::restore::{RestoreStall, Stuck};
 use super::source::{BLOCKED_BACKOFF, LocalSource, Source};
+use super::standby::{Held, StandbyCopy, Standbys};
 use super::status::{Restored, TaskPhase, TaskStatus};
 use super::topics::Topics;
 
@@ -35,6 +37,10 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Arc<dyn Clock>,
     /// What this process keeps on its disk.
     pub(crate) local: Option<Arc<dyn LocalState>>,
+    /// How long a restore may stand still before that is said.
+    pub(crate) restore_stall_timeout: Duration,
+    /// Copies of tasks that other processes own, where they are wanted.
+    pub(crate) standbys: Option<Arc<Standbys>>,
     /// What runs calls, where the topology has any.
     pub(crate) executor: Option<Arc<dyn CallExecutor>>,
     /// How much memory may be held on its way.
@@ -56,11 +62,14 @@ pub(crate) struct Runner {
     /// Records read to rebuild them since they were last written.
     unwritten: usize,
     status: Arc<TaskStatus>,
+    restore_stall_timeout: Duration,
     changelogs: Vec<ChangelogRestore>,
     sources: Vec<Source>,
     stores: Vec<OpenStore>,
     hub: Arc<StoreHub>,
     blocked_until: Option<Instant>,
+    /// Why the head record last waited.
+    blocked_by: String,
     buffer: Vec<LogRecord>,
     restore_total: u64,
     /// Of changelogs that are read to their ends.
@@ -75,6 +84,16 @@ pub(crate) struct Runner {
     cached: Share,
     /// How large the largest records of changelogs were.
     largest_restored: Option<usize>,
+    /// No copy of the task is opened while it is open.
+    _held: Option<Held>,
+}
+
+/// What a task is made of when it is opened.
+struct Parts {
+    task: Task,
+    local: Option<LocalStores>,
+    sources: Vec<Source>,
+    changelogs: Vec<ChangelogRestore>,
 }
 
 /// A store's own changelog being read to the end that it had when the task was opened.
@@ -108,30 +127,36 @@ impl Runner {
         let Some(part) = around.topology.subtopologies().get(id.subtopology) else {
             return Err(RuntimeError::Stopped { reason: format!("task {id} is not of this topology") });
         };
-        let mut local = open_local(around, part, id)?;
-        let partitions_of = |topic: &_| around.topics.partitions(topic);
-        let task = Task::with_stores(&around.topology, part, id.partition, partitions_of, |spec| {
-            local.as_mut().and_then(|local| local.take(spec))
-        });
-        let mut task = task.idling(around.idle);
-        // First the committed offsets, which are given out only when no transaction is about to change them, and then the
-        // changelogs' ends: what those offsets stand for lies before them.
-        let sources = open_sources(around, part, local.as_ref(), &mut task, waker)?;
-        let changelogs = open_changelogs(around.broker.as_ref(), &task, local.as_mut(), waker)?;
+        let held = around.standbys.as_ref().map(|standbys| standbys.hold(id));
+        let warm = around.standbys.as_ref().map(|standbys| open_warm(around, standbys, part, id, waker)).transpose()?;
+        let parts = warm.flatten().map_or_else(|| open_cold(around, part, id, waker), Ok)?;
+        Ok(Self::of(around, part, parts, (status, held), waker))
+    }
+
+    fn of(
+        around: &Surroundings,
+        part: &SubTopology,
+        parts: Parts,
+        (status, held): (Arc<TaskStatus>, Option<Held>),
+        waker: &Waker,
+    ) -> Self {
+        let Parts { task, local, sources, changelogs } = parts;
         let stores = publish(around, part, &task, &sources);
         let restore_total = changelogs.iter().map(|log| u64::try_from(log.until - log.from).unwrap_or(0)).sum();
         let hub = around.hub.clone();
         status.complete(sources.iter().map(Source::completed).collect());
-        Ok(Self {
+        Self {
             task,
             local,
             unwritten: 0,
             status,
+            restore_stall_timeout: around.restore_stall_timeout,
             changelogs,
             sources,
             stores,
             hub,
             blocked_until: None,
+            blocked_by: String::new(),
             buffer: Vec::new(),
             restore_total,
             restored: Restored::default(),
@@ -142,7 +167,8 @@ impl Runner {
             reading: Share::new(around.budget.clone(), Part::Reading),
             cached: Share::new(around.budget.clone(), Part::Caches),
             largest_restored: None,
-        })
+            _held: held,
+        }
     }
 
     pub(crate) fn id(&self) -> TaskId {
@@ -169,6 +195,7 @@ impl Runner {
                 self.write_restored(broker, now);
             }
             self.publish_progress(now);
+            self.watch_restore(broker);
             return Ok(n);
         }
         let polled = self.poll(batch)?;
@@ -180,7 +207,47 @@ impl Runner {
             }
         }
         self.publish_progress(now);
+        self.watch_restore(broker);
         Ok(polled + processed)
+    }
+
+    /// Says so when the restore stands still, and why.
+    fn watch_restore(&self, broker: &dyn Broker) {
+        let TaskPhase::Restoring { done, total } = self.status.phase() else {
+            self.status.watch.lock().rest();
+            return;
+        };
+        let waited = self.status.watch.lock().look(done, total, self.restore_stall_timeout);
+        let Some((waited, stuck)) = waited.zip(self.stuck()) else { return };
+        let cause = match self.blocked_until {
+            Some(_) => format!("a record waits: {}. It is tried again until that works", self.blocked_by),
+            None => stuck.cause(broker),
+        };
+        let place = Some((stuck.partition, stuck.position, stuck.until));
+        self.status.watch.lock().found(RestoreStall { task: self.id(), place, waited, cause });
+    }
+
+    /// The broker did not answer; the step is tried again.
+    pub(crate) fn stumbled(&self, error: &RuntimeError) {
+        if matches!(self.status.phase(), TaskPhase::Opening | TaskPhase::Restoring { .. }) {
+            self.status.stumbled(self.id(), &error.to_string(), self.restore_stall_timeout);
+        }
+    }
+
+    /// The first log that is not read to where it must be.
+    fn stuck(&self) -> Option<Stuck<'_>> {
+        let changelog = self.changelogs.iter().find_map(|log| {
+            let (topic, partition) = (self.changelog_topic(&log.store)?, self.id().partition);
+            let partition = TopicPartition { topic, partition };
+            let (reader, position, until) = (log.reader.as_ref(), log.reader.position(), log.until);
+            Some(Stuck { partition, reader, position, until })
+        });
+        changelog.or_else(|| {
+            let mut sources = self.sources.iter().zip(self.task.sources()).filter(|(_, status)| !status.restored);
+            let (source, status) = sources.next()?;
+            let (position, until) = (status.next_offset?, status.replay_until?);
+            Some(Stuck { partition: source.partition.clone(), reader: source.reader(), position, until })
+        })
     }
 
     /// Whether all that is processed now is rows of tables from before the committed offsets. Rows with effects come when
@@ -257,6 +324,7 @@ impl Runner {
                     tracing::warn!(task = %self.task.id(), cause, "a record waits");
                 }
                 self.blocked_until = Some(host::now() + self.wait_from(now));
+                self.blocked_by = cause;
                 Ok(taken)
             }
         }
@@ -391,12 +459,13 @@ impl Runner {
         });
         self.status.set(self.phase(&statuses, &lags, now));
         *self.status.restored.lock() = self.restored_records();
+        let rate = self.status.watch.lock().per_second();
         for store in &self.stores {
             let (Some(source), Some(status)) = (self.sources.get(store.source), statuses.get(store.source)) else {
                 continue;
             };
             let lag = lags.get(store.source).copied().unwrap_or(Lag::Unknown);
-            store.publish(source, status, lag, now, self.changelogs.is_empty());
+            store.publish(source, status, lag, now, self.changelogs.is_empty(), rate);
         }
     }
 
@@ -423,11 +492,20 @@ impl Runner {
 }
 
 impl OpenStore {
-    fn publish(&self, source: &Source, status: &SourceStatus, lag: Lag, now: Timestamp, changelog_done: bool) {
+    fn publish(
+        &self,
+        source: &Source,
+        status: &SourceStatus,
+        lag: Lag,
+        now: Timestamp,
+        changelog_done: bool,
+        restore_rate: Option<u64>,
+    ) {
         let (done, total) = source.restored(status);
         self.progress.update(|progress| {
             let restored = changelog_done && status.restored;
             progress.readiness = if restored { Readiness::Running } else { Readiness::Restoring { done, total } };
+            progress.restore_rate = restore_rate.filter(|_| !restored);
             progress.applied = status.next_offset.map(|next| next - 1).filter(|offset| *offset >= 0);
             progress.lag = lag;
             progress.known_at = now.minus(source.known_age());
@@ -462,7 +540,7 @@ fn worse(a: Lag, b: Lag) -> Lag {
 const UNWRITTEN: usize = 50_000;
 
 /// The next offset of every source: what is committed of those with effects, and how far the others were read.
-fn positions(task: &Task) -> Vec<(TopicPartition, Offset)> {
+pub(crate) fn positions(task: &Task) -> Vec<(TopicPartition, Offset)> {
     let committed = task.positions();
     let of = |source: SourceStatus| {
         let found = committed.iter().find(|(partition, _)| *partition == source.partition).map(|(_, next)| *next);
@@ -471,7 +549,99 @@ fn positions(task: &Task) -> Vec<(TopicPartition, Offset)> {
     task.sources().into_iter().filter_map(of).collect()
 }
 
-fn open_local(around: &Surroundings, part: &SubTopology, id: TaskId) -> Result<Option<LocalStores>, RuntimeError> {
+/// Opens a task from this process's disk and from its topics.
+fn open_cold(around: &Surroundings, part: &SubTopology, id: TaskId, waker: &Waker) -> Result<Parts, RuntimeError> {
+    let mut local = open_local(around, part, id)?;
+    let partitions_of = |topic: &_| around.topics.partitions(topic);
+    let task = Task::with_stores(&around.topology, part, id.partition, partitions_of, |spec| {
+        local.as_mut().and_then(|local| local.take(spec))
+    });
+    let mut task = task.idling(around.idle);
+    // First the committed offsets, which are given out only when no transaction is about to change them, and then the
+    // changelogs' ends: what those offsets stand for lies before them.
+    let sources = open_sources(around, part, local.as_ref(), &mut task, waker)?;
+    let changelogs = open_changelogs(around.broker.as_ref(), &task, local.as_mut(), waker)?;
+    Ok(Parts { task, local, sources, changelogs })
+}
+
+/// Opens a task from the copy that this process has kept of it, if there is one that is of use.
+fn open_warm(
+    around: &Surroundings,
+    standbys: &Standbys,
+    part: &SubTopology,
+    id: TaskId,
+    waker: &Waker,
+) -> Result<Option<Parts>, RuntimeError> {
+    let Some(mut copy) = standbys.take(id) else { return Ok(None) };
+    match take_over(around, part, &mut copy, waker) {
+        Ok(Some((sources, ends))) => {
+            copy.relay.turn_to(waker);
+            tracing::info!(task = %id, lag = copy.status().lag, "a standby takes over");
+            metrics::counter!("nowfold_standbys_promoted_total").increment(1);
+            Ok(Some(promoted(*copy, sources, &ends)))
+        }
+        Ok(None) => {
+            tracing::warn!(task = %id, "a standby is of no use, since its logs do not hold its position any more");
+            Ok(None)
+        }
+        Err(error) => {
+            standbys.keep(copy);
+            Err(error)
+        }
+    }
+}
+
+/// What the broker has to say before a copy becomes the task: the sources that were not followed, and the ends of the
+/// changelogs. In the order of [`open_cold`], for the same reason.
+#[expect(clippy::type_complexity, reason = "two lists, taken apart at once")]
+fn take_over(
+    around: &Surroundings,
+    part: &SubTopology,
+    copy: &mut StandbyCopy,
+    waker: &Waker,
+) -> Result<Option<(Vec<Source>, Vec<Offset>)>, RuntimeError> {
+    let broker = around.broker.as_ref();
+    let mut opened = Vec::new();
+    if copy.sources.is_empty() {
+        opened = open_sources(around, part, copy.local.as_ref(), &mut copy.task, waker)?;
+    }
+    for source in &mut copy.sources {
+        if !source.take_over(broker, &mut copy.task)? {
+            return Ok(None);
+        }
+    }
+    let mut ends = Vec::new();
+    for log in &copy.changelogs {
+        let (low, end) = (broker.watermarks(&log.partition)?.low, broker.log_end(&log.partition)?);
+        if !(low..=end).contains(&log.reader.position()) {
+            return Ok(None);
+        }
+        ends.push(end);
+    }
+    Ok(Some((opened, ends)))
+}
+
+/// The copy as a task that has its changelogs' tails to read.
+fn promoted(copy: StandbyCopy, opened: Vec<Source>, ends: &[Offset]) -> Parts {
+    let StandbyCopy { task, mut local, changelogs, mut sources, .. } = copy;
+    sources.extend(opened);
+    let mut tails = Vec::new();
+    for (log, until) in changelogs.into_iter().zip(ends.iter().copied()) {
+        let (from, restored) = (log.reader.position(), Restored::default());
+        if from < until {
+            tails.push(ChangelogRestore { store: log.store, reader: log.reader, from, until, restored });
+        } else if let Some(local) = &mut local {
+            local.restored_to(&log.store, from);
+        }
+    }
+    Parts { task, local, sources, changelogs: tails }
+}
+
+pub(crate) fn open_local(
+    around: &Surroundings,
+    part: &SubTopology,
+    id: TaskId,
+) -> Result<Option<LocalStores>, RuntimeError> {
     let Some(local) = &around.local else { return Ok(None) };
     let world = World {
         broker: around.broker.as_ref(),
@@ -522,7 +692,7 @@ fn open_sources(
 }
 
 /// What this process's disk has of a source: a copy of an event log, or where the stores on disk are in it.
-fn local_source(
+pub(crate) fn local_source(
     around: &Surroundings,
     part: &SubTopology,
     source: &SourceTopic,

@@ -31,6 +31,10 @@ pub(crate) struct Source {
     pub(crate) log_start: Option<Timestamp>,
     /// Where reading began.
     begun_at: Offset,
+    /// Where what only rebuilds a store began, for counts.
+    counted_from: Offset,
+    /// Whether this is a copy of a source that another process works on.
+    follows: bool,
     /// The copy of an event log on this process's disk.
     copy: Option<Copied>,
     /// Records that were read only to rebuild a store.
@@ -56,7 +60,7 @@ pub(crate) struct LocalSource {
 }
 
 /// How long nothing may be heard of the log while it counts as within reach.
-const IN_REACH: Duration = Duration::from_secs(2);
+pub(crate) const IN_REACH: Duration = Duration::from_secs(2);
 
 /// Where reading begins, and up to where it only rebuilds a store.
 #[derive(Clone, Copy)]
@@ -102,6 +106,8 @@ impl Source {
             opened_at,
             log_start: None,
             begun_at: beginning.position,
+            counted_from: beginning.position,
+            follows: false,
             copy,
             restored_records: Restored::default(),
             behind_since: None,
@@ -137,7 +143,9 @@ impl Source {
             if self.begun_at > 0 && self.log_start.is_none() {
                 self.log_start = buffer.first().map(|first| append_time(first).unwrap_or(first.timestamp));
             }
-            self.records_in.increment(n as u64);
+            if !self.follows {
+                self.records_in.increment(n as u64);
+            }
             task.add(&self.partition, buffer.drain(..));
         }
         task.observe(&self.partition, self.reader.position(), self.reader.known_end());
@@ -148,8 +156,10 @@ impl Source {
     /// How far behind the source is, after processing up to `status`.
     pub(crate) fn lag(&mut self, status: &SourceStatus, now: Timestamp) -> Lag {
         let (Some(end), Some(next)) = (self.reader.known_end(), status.next_offset) else { return Lag::Unknown };
-        #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to 2^53 records")]
-        self.lag_records.set((end - next).max(0) as f64);
+        if !self.follows {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to 2^53 records")]
+            self.lag_records.set((end - next).max(0) as f64);
+        }
         if next >= end && status.buffered == 0 {
             self.behind_since = None;
             return Lag::None;
@@ -162,6 +172,11 @@ impl Source {
         self.reader.known_age()
     }
 
+    /// What reads it.
+    pub(crate) fn reader(&self) -> &dyn PartitionReader {
+        self.reader.as_ref()
+    }
+
     /// Records that had gathered before the task was opened, of which the effects are not stored yet.
     pub(crate) fn backlog(&self) -> u64 {
         u64::try_from(self.opened_at.high - self.committed).unwrap_or(0)
@@ -169,10 +184,43 @@ impl Source {
 
     /// The effects of all records before the present position are stored.
     pub(crate) fn committed(&mut self, status: &SourceStatus, broker: &dyn Broker) {
+        self.flush(broker);
+        self.committed = status.next_offset.unwrap_or(self.committed);
+    }
+
+    /// Writes to the disk what is gathered for it.
+    pub(crate) fn flush(&self, broker: &dyn Broker) {
         if let Some(copy) = &self.copy {
             copy.flush(broker);
         }
-        self.committed = status.next_offset.unwrap_or(self.committed);
+    }
+
+    /// Goes on as a copy, without end.
+    pub(crate) fn follow(&mut self, task: &mut Task) {
+        let next = task.sources().into_iter().find(|status| status.partition == self.partition);
+        self.follows = true;
+        task.follow(&self.partition, next.and_then(|status| status.next_offset).unwrap_or(self.begun_at));
+    }
+
+    /// The copy becomes the source: from here on it is as one that was opened at its position. False when the log does
+    /// not hold that position any more: the copy is of no use then.
+    ///
+    /// # Errors
+    /// When the broker does not answer; nothing has changed then.
+    pub(crate) fn take_over(&mut self, broker: &dyn Broker, task: &mut Task) -> Result<bool, RuntimeError> {
+        let committed = broker.committed(&self.group, std::slice::from_ref(&self.partition))?.pop().flatten();
+        let committed = committed.map(|committed| committed.offset);
+        let log = bounds(broker, &self.group, &self.partition, committed)?;
+        let next = task.sources().into_iter().find(|status| status.partition == self.partition);
+        let position = next.and_then(|status| status.next_offset).unwrap_or(self.begun_at);
+        if !(log.low..=log.high).contains(&position) {
+            return Ok(false);
+        }
+        let effects_from = committed.unwrap_or(log.low);
+        task.take_over(&self.partition, log.high, effects_from);
+        (self.opened_at, self.counted_from, self.follows) = (log, position, false);
+        (self.committed, self.restored_records) = (effects_from.min(position), Restored::default());
+        Ok(true)
     }
 
     /// The partition, and the offset before which everything is done.
@@ -188,9 +236,9 @@ impl Source {
 
     /// Records read and to be read to rebuild a store.
     pub(crate) fn restored(&self, status: &SourceStatus) -> (u64, u64) {
-        let until = status.replay_until.unwrap_or(self.begun_at);
-        let next = status.next_offset.unwrap_or(self.begun_at).min(until);
-        let count = |to: Offset| u64::try_from(to - self.begun_at).unwrap_or(0);
+        let until = status.replay_until.unwrap_or(self.counted_from);
+        let next = status.next_offset.unwrap_or(self.counted_from).min(until);
+        let count = |to: Offset| u64::try_from(to - self.counted_from).unwrap_or(0);
         (count(next), count(until))
     }
 }

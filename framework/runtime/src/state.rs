@@ -88,6 +88,7 @@ impl fmt::Display for AppState {
 #[derive(Debug)]
 pub struct StateCell {
     state: Mutex<AppState>,
+    trouble: Mutex<Option<String>>,
     changed: Condvar,
 }
 
@@ -100,12 +101,23 @@ impl Default for StateCell {
 impl StateCell {
     /// A cell in this state, for tests of what reads it.
     pub fn new(state: AppState) -> Self {
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        Self { state: Mutex::new(state), trouble: Mutex::new(None), changed: Condvar::new() }
     }
 
     /// The present state.
     pub fn get(&self) -> AppState {
         self.state.lock().clone()
+    }
+
+    /// What keeps the application in its state although it should go on: the sentence of a
+    /// [`RestoreStall`](super::RestoreStall).
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().clone()
+    }
+
+    /// Says what is in the way, or that nothing is.
+    pub fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock() = trouble;
     }
 
     /// Moves to another state, unless the application has ended.

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use nowfold_core::names::{Offset, TopicPartition};
 use nowfold_core::query::ProgressCell;
 use nowfold_core::task::TaskId;
 use parking_lot::Mutex;
 
+use super::restore::{RestoreStall, RestoreStatus, RestoreWatch};
 use super::state::AppState;
 
 /// A task's phase.
@@ -64,6 +66,8 @@ pub(crate) struct TaskStatus {
     completed: Mutex<Vec<(TopicPartition, Offset)>>,
     /// What its stores were rebuilt from.
     pub(crate) restored: Mutex<Restored>,
+    /// How its restore goes.
+    pub(crate) watch: Mutex<RestoreWatch>,
 }
 
 impl TaskStatus {
@@ -74,6 +78,17 @@ impl TaskStatus {
             lag: Arc::new(ProgressCell::restoring()),
             completed: Mutex::new(Vec::new()),
             restored: Mutex::default(),
+            watch: Mutex::new(RestoreWatch::new()),
+        }
+    }
+
+    /// The task cannot be opened now, or not go on restoring, and is tried again.
+    pub(crate) fn stumbled(&self, task: TaskId, cause: &str, bound: Duration) {
+        let mut watch = self.watch.lock();
+        let RestoreStatus { done, total, .. } = watch.status(task);
+        if let Some(waited) = watch.look(done, total, bound) {
+            let cause = format!("{cause}. It is tried again until that works");
+            watch.found(RestoreStall { task, place: None, waited, cause });
         }
     }
 
@@ -131,6 +146,19 @@ impl TaskTable {
     /// What the stores of all tasks were rebuilt from.
     pub(crate) fn restored(&self) -> Restored {
         self.0.lock().values().fold(Restored::default(), |sum, status| sum.plus(*status.restored.lock()))
+    }
+
+    /// The tasks whose stores are being rebuilt.
+    pub(crate) fn restores(&self) -> Vec<RestoreStatus> {
+        let is_restoring =
+            |status: &TaskStatus| matches!(status.phase(), TaskPhase::Opening | TaskPhase::Restoring { .. });
+        let tasks = self.0.lock();
+        tasks.iter().filter(|(_, it)| is_restoring(it)).map(|(id, it)| it.watch.lock().status(*id)).collect()
+    }
+
+    /// Why restores stand still, of those that do.
+    pub(crate) fn stalls(&self) -> Vec<RestoreStall> {
+        self.0.lock().values().filter_map(|status| status.watch.lock().stall().cloned()).collect()
     }
 
     /// The application runs with these tasks.

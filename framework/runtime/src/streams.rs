@@ -26,12 +26,14 @@ use super::executor::{CallExecutor, CallThread};
 use super::globals::{Applied, Globals};
 use super::host;
 use super::local::LocalState;
-use super::mailbox::{self, Sender};
+use super::mailbox::{self, Receiver, Sender};
 use super::output::Outbox;
 use super::pace::{Backoff, Throttle};
 use super::purge::{self, Purge};
+use super::restore::RestoreStatus;
 use super::runner::Surroundings;
 use super::signal::Signal;
+use super::standby::{Request, StandbyStatus, StandbyThread, Standbys};
 use super::state::{AppState, StateCell};
 use super::status::{Restored, TaskPhase, TaskTable};
 use super::topics::{self, Topics};
@@ -98,6 +100,7 @@ pub struct Streams {
     stop: Sender<(Instant, Sender<CloseReport>)>,
     globals_stop: Arc<AtomicBool>,
     announcements: Option<Arc<Announcements>>,
+    standbys: Option<Arc<Standbys>>,
     threads: Vec<host::Thread>,
     budget: Arc<Budget>,
     started: Instant,
@@ -143,7 +146,8 @@ impl Streams {
     ) -> Result<Self, RuntimeError> {
         let (state, started) = (Arc::new(StateCell::default()), host::now());
         state.set(AppState::Connecting);
-        let (around, globals) = connect(topology.clone(), platform, &config, local, executor)?;
+        let (standbys, requests) = standbys_of(&config);
+        let (around, globals) = connect(topology.clone(), platform, &config, local, standbys.clone(), executor)?;
         let (clock, hub, budget) = (around.clock.clone(), around.hub.clone(), around.budget.clone());
         let applied = globals.applied();
         let parts = representatives(&topology, &around.topics);
@@ -158,7 +162,7 @@ impl Streams {
         let (stop, stopped) = mailbox::channel();
         let group = Group { membership, parts, handover_timeout: config.handover_timeout };
         let seen = (tasks.clone(), state.clone());
-        let coordinator = Coordinator::new(around, group, (workers, reports), seen, stopped);
+        let coordinator = Coordinator::new(around.clone(), group, (workers, reports), seen, stopped);
         let globals_stop = Arc::new(AtomicBool::new(false));
         let announcements = control.as_ref().map(Control::announcements);
         let mut threads = vec![
@@ -166,6 +170,8 @@ impl Streams {
             spawn_globals(globals, globals_stop.clone(), report.clone())?,
         ];
         threads.extend(control.map(|control| spawn_control(control, report)).transpose()?);
+        let shared = standbys.clone().zip(requests);
+        threads.extend(shared.map(|shared| spawn_standbys(&around, &tasks, shared, config.batch)).transpose()?);
         let globals = applied;
         Ok(Self {
             topology,
@@ -178,6 +184,7 @@ impl Streams {
             stop,
             globals_stop,
             announcements,
+            standbys,
             threads,
             budget,
             started,
@@ -253,6 +260,17 @@ impl Streams {
         self.budget.held()
     }
 
+    /// The tasks of this process whose stores are being rebuilt: how far each is, how fast it goes, and why it stands still
+    /// when it does.
+    pub fn restores(&self) -> Vec<RestoreStatus> {
+        self.tasks.restores()
+    }
+
+    /// The warm copies that this process keeps of tasks of others ([`RuntimeConfig::num_standbys`]).
+    pub fn standbys(&self) -> Vec<StandbyStatus> {
+        self.standbys.as_ref().map(|standbys| standbys.copies()).unwrap_or_default()
+    }
+
     /// Store partitions that live here, for query handles.
     pub fn hub(&self) -> Arc<StoreHub> {
         self.hub.clone()
@@ -305,6 +323,7 @@ impl Streams {
         {
             report = Ok(closed);
         }
+        self.standbys.iter().for_each(|standbys| standbys.stop());
         self.announcements.iter().for_each(|announcements| announcements.stop());
         for thread in self.threads.drain(..) {
             if ends(&thread, deadline + ENDING) {
@@ -388,6 +407,7 @@ fn connect(
     platform: Platform,
     config: &RuntimeConfig,
     local: Option<Arc<dyn LocalState>>,
+    standbys: Option<Arc<Standbys>>,
     executor: Option<Arc<dyn CallExecutor>>,
 ) -> Result<(Arc<Surroundings>, Globals), RuntimeError> {
     let Platform { broker, clock, serdes } = platform;
@@ -399,8 +419,20 @@ fn connect(
     let mut globals = Globals::open(broker.as_ref(), &topology, &topics)?;
     globals.load(config.stall_timeout)?;
     let idle = config.max_task_idle;
-    let budget = Budget::new(config.memory_budget);
-    let around = Surroundings { broker, topology, topics, hub, idle, clock, local, executor, budget };
+    let (budget, restore_stall_timeout) = (Budget::new(config.memory_budget), config.restore_stall_timeout);
+    let around = Surroundings {
+        broker,
+        topology,
+        topics,
+        hub,
+        idle,
+        clock,
+        local,
+        restore_stall_timeout,
+        standbys,
+        executor,
+        budget,
+    };
     Ok((Arc::new(around), globals))
 }
 
@@ -482,6 +514,37 @@ fn spawn_globals(
     spawn("nowfold-globals", move || {
         if let Err(error) = caught("the thread of the global tables", || globals.follow(&stop)) {
             let _ = reports.send(super::worker::Report::GlobalsFailed(error));
+        }
+    })
+}
+
+/// What the threads around standbys share, where there are to be any.
+fn standbys_of(config: &RuntimeConfig) -> (Option<Arc<Standbys>>, Option<Receiver<Request>>) {
+    if config.num_standbys == 0 {
+        return (None, None);
+    }
+    if !config.discovery {
+        tracing::warn!("num_standbys has no effect without discovery: processes do not know of each other");
+        return (None, None);
+    }
+    let (standbys, requests) = Standbys::new();
+    (Some(standbys), Some(requests))
+}
+
+fn spawn_standbys(
+    around: &Arc<Surroundings>,
+    tasks: &Arc<TaskTable>,
+    shared: (Arc<Standbys>, Receiver<Request>),
+    batch: usize,
+) -> Result<host::Thread, RuntimeError> {
+    let thread = StandbyThread::new(around.clone(), tasks.clone(), shared, batch);
+    spawn("nowfold-standbys", move || {
+        let body = || {
+            thread.run();
+            Ok(())
+        };
+        if let Err(error) = caught("the thread of the standbys", body) {
+            tracing::warn!(%error, "this process keeps no standbys any more");
         }
     })
 }

@@ -221,6 +221,7 @@ impl Worker {
             }
             Err(error) if may_pass(&error, id, &mut self.unknown_since) => {
                 tracing::warn!(%error, task = %id, "the task cannot be opened yet");
+                status.stumbled(id, &error.to_string(), self.config.restore_stall_timeout);
                 self.unopened.push((id, status));
                 self.retry_at = Some(host::now() + RETRY);
             }
@@ -260,6 +261,7 @@ impl Worker {
                 }
                 Err(error) if may_pass(&error, runner.id(), &mut self.unknown_since) => {
                     tracing::warn!(%error, task = %runner.id(), "trying again");
+                    runner.stumbled(&error);
                     self.retry_at = Some(host::now() + RETRY);
                 }
                 Err(error) => return Err(error),

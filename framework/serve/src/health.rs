@@ -24,6 +24,9 @@ struct Health {
     total: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remaining: Option<u64>,
+    /// Why a restore stands still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stalled: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     restoring: Vec<Restoring>,
 }
@@ -35,6 +38,11 @@ struct Restoring {
     partition: i32,
     done: u64,
     total: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_second: Option<u64>,
+    /// Seconds that it will take at this rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_s: Option<u64>,
 }
 
 /// 200 as long as a restart would not help: until the application has failed or stopped.
@@ -51,6 +59,7 @@ pub(crate) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     if state == AppState::Running {
         return page(&health).into_response();
     }
+    health.stalled = shared.app.state.trouble();
     health.restoring = restoring(&shared);
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], page(&health)).into_response()
 }
@@ -63,7 +72,8 @@ impl Health {
             AppState::CatchingUp { remaining: left } => remaining = Some(*left),
             _ => {}
         }
-        Self { state: state.name(), message: state.to_string(), done, total, remaining, restoring: Vec::new() }
+        let (message, stalled, restoring) = (state.to_string(), None, Vec::new());
+        Self { state: state.name(), message, done, total, remaining, stalled, restoring }
     }
 }
 
@@ -78,8 +88,11 @@ fn restoring(shared: &Shared) -> Vec<Restoring> {
     for store in shared.app.hub.store_names() {
         let _ = shared.app.hub.with_store(store.as_str(), |name, entry| {
             for (partition, handle) in &entry.partitions {
-                if let Readiness::Restoring { done, total } = handle.progress.get().readiness {
-                    restoring.push(Restoring { store: name.to_string(), partition: *partition, done, total });
+                let progress = handle.progress.get();
+                if let Readiness::Restoring { done, total } = progress.readiness {
+                    let (store, per_second) = (name.to_string(), progress.restore_rate);
+                    let left_s = progress.restore_left().map(|left| left.as_secs());
+                    restoring.push(Restoring { store, partition: *partition, done, total, per_second, left_s });
                 }
             }
         });

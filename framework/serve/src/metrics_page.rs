@@ -60,7 +60,7 @@ struct Gauge {
 }
 
 impl Gauge {
-    const ALL: [Self; 3] = [
+    const ALL: [Self; 4] = [
         Self {
             name: "nowfold_restore_remaining_records",
             read: |_, handle| match handle.progress.get().readiness {
@@ -68,6 +68,7 @@ impl Gauge {
                 Readiness::Running => Some(0),
             },
         },
+        Self { name: "nowfold_restore_records_per_second", read: |_, handle| handle.progress.get().restore_rate },
         Self {
             name: "nowfold_store_lag_milliseconds",
             read: |shared, handle| handle.progress.get().lag_ms(shared.app.clock.now())?.try_into().ok(),

@@ -134,7 +134,7 @@ impl<'a> Ask<'a> {
             partition: partition.partition,
             done,
             total,
-            retry_after: retry_after(done, total),
+            retry_after: retry_after(progress, done, total),
         })
     }
 
@@ -171,7 +171,8 @@ fn applied(progress: &Progress, stored: Option<Offset>) -> Option<Offset> {
     progress.applied.max(stored)
 }
 
-/// A guess: restoring reads some 250,000 records a second.
-fn retry_after(done: u64, total: u64) -> Duration {
-    Duration::from_secs((total.saturating_sub(done) / 250_000).clamp(1, 60))
+/// What is left at the rate of the restore; while that is unknown, a guess: restoring reads some 250,000 records a second.
+fn retry_after(progress: &Progress, done: u64, total: u64) -> Duration {
+    let guess = || Duration::from_secs(total.saturating_sub(done) / 250_000);
+    progress.restore_left().unwrap_or_else(guess).clamp(Duration::from_secs(1), Duration::from_secs(60))
 }

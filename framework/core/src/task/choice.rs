@@ -10,9 +10,12 @@ use crate::time::Timestamp;
 impl Task {
     /// The queue to take the next record from. Replays go first: a table is rebuilt before the stream that joins it.
     pub(super) fn next_queue(&mut self) -> Option<usize> {
-        let restoring = |queue: &SourceQueue| !queue.is_restored();
+        let restoring = |queue: &SourceQueue| !(queue.is_restored() || queue.is_followed && queue.records.is_empty());
         if let Some(index) = self.queues.iter().position(restoring) {
             return self.queues.get(index).filter(|queue| !queue.records.is_empty()).map(|_| index);
+        }
+        if self.queues.iter().any(|queue| queue.is_followed) {
+            return None;
         }
         if self.queues.len() < 2 {
             return self.queues.iter().position(|queue| !queue.records.is_empty());

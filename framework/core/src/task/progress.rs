@@ -14,6 +14,25 @@ impl Task {
         }
     }
 
+    /// Reads a source from `position` on without end, only to rebuild stores: a copy of a task that works elsewhere.
+    /// Sources that are followed do not wait for each other.
+    pub fn follow(&mut self, source: &TopicPartition, position: Offset) {
+        self.begin(source, position, Some(Offset::MAX));
+        if let Some(queue) = self.queue(source) {
+            queue.is_followed = true;
+        }
+    }
+
+    /// The end of [`follow`](Self::follow): the copy becomes the task. Records from `effects_from` on have all their
+    /// effects, and the store counts as restored at `replay_until`.
+    pub fn take_over(&mut self, source: &TopicPartition, replay_until: Offset, effects_from: Offset) {
+        if let Some(queue) = self.queue(source) {
+            queue.is_followed = false;
+            queue.replay_until = Some(replay_until);
+            queue.silent_until = Some(replay_until.min(effects_from));
+        }
+    }
+
     /// After [`begin`](Self::begin): records from `offset` on have all their effects, although the store counts as
     /// restored only at `replay_until`. An event log needs this: what lies behind the committed offset has been put into
     /// no store that outlived the process, but also had no outputs and dead letters yet.

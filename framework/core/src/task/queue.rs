@@ -26,6 +26,8 @@ pub(super) struct SourceQueue {
     pub(super) replay_until: Option<Offset>,
     /// Records before this offset have no effects but on stores.
     pub(super) silent_until: Option<Offset>,
+    /// Whether the source is read without end, only to rebuild stores.
+    pub(super) is_followed: bool,
     /// Among sources whose heads have equal timestamps the smallest turn goes first.
     pub(super) turn: u64,
     /// Whether `next_offset` moved since the last commit.
@@ -56,6 +58,7 @@ impl SourceQueue {
             known_end: None,
             replay_until: None,
             silent_until: None,
+            is_followed: false,
             turn: 0,
             dirty: false,
             waits: Waits::default(),

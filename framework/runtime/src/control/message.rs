@@ -2,8 +2,9 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `process/<id>` | `{"endpoint", "rack", "fingerprint", "version"}`, again at every heartbeat; null when it has ended |
+//! | `process/<id>` | `{"endpoint", "rack", "name", "fingerprint", "version"}`, again at every heartbeat; null when it has ended |
 //! | `task/<sub-topology>_<partition>` | `{"owner", "generation", "state", "position"}` |
+//! | `standby/<sub-topology>_<partition>/<process>` | `{"lag", "position"}` of a copy; null when it is gone |
 //! | `topology` | `{"fingerprint", "lines", "partitions"}` of the last start |
 
 use std::collections::BTreeMap;
@@ -22,6 +23,9 @@ pub(crate) struct ProcessRecord {
     pub(crate) endpoint: Option<String>,
     /// Where it stands, if that was said.
     pub(crate) rack: Option<String>,
+    /// Its name that survives a restart, if it has one: by it copies of tasks are given out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
     /// Of its topology.
     pub(crate) fingerprint: String,
     /// Of nowfold.
@@ -61,6 +65,15 @@ pub(crate) struct TaskRecord {
     pub(crate) position: BTreeMap<String, Offset>,
 }
 
+/// A copy of a task's stores.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StandbyRecord {
+    /// Records that it has not applied yet, if that is known.
+    pub(crate) lag: Option<u64>,
+    /// The next offset of each topic that it follows, by `topic-partition`.
+    pub(crate) position: BTreeMap<String, Offset>,
+}
+
 /// The topology under which the application last ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TopologyRecord {
@@ -79,6 +92,8 @@ pub(crate) enum Message {
     Process(String, Option<ProcessRecord>),
     /// A task has an owner, or none is known.
     Task(TaskId, Option<TaskRecord>),
+    /// A process keeps a copy of a task, or none any more.
+    Standby(TaskId, String, Option<StandbyRecord>),
     /// The topology.
     Topology(TopologyRecord),
 }
@@ -92,6 +107,11 @@ impl Message {
             (Some(("process", id)), Some(value)) => Some(Self::Process(id.to_owned(), Some(json(value)?))),
             (Some(("task", id)), None) => Some(Self::Task(task_id(id)?, None)),
             (Some(("task", id)), Some(value)) => Some(Self::Task(task_id(id)?, Some(json(value)?))),
+            (Some(("standby", rest)), value) => {
+                let (task, process) = rest.split_once('/')?;
+                let record = value.map(|value| json(value).ok_or(())).transpose().ok()?;
+                Some(Self::Standby(task_id(task)?, process.to_owned(), record))
+            }
             (None, Some(value)) if key == "topology" => Some(Self::Topology(json(value)?)),
             _ => None,
         }
@@ -104,6 +124,10 @@ impl Message {
             Self::Task(id, task) => {
                 let key = format!("task/{}_{}", id.subtopology, id.partition);
                 (Bytes::from(key), task.as_ref().map(bytes))
+            }
+            Self::Standby(id, process, record) => {
+                let key = format!("standby/{}_{}/{process}", id.subtopology, id.partition);
+                (Bytes::from(key), record.as_ref().map(bytes))
             }
             Self::Topology(topology) => (Bytes::from_static(b"topology"), Some(bytes(topology))),
         }
@@ -138,6 +162,8 @@ mod tests {
         let process = ProcessRecord { endpoint: Some("127.0.0.1:7070".into()), ..ProcessRecord::default() };
         let position = BTreeMap::from([("actions-3".to_owned(), 17)]);
         let task = TaskRecord { owner: "p/1".into(), generation: 4, state: TaskState::Restoring, position };
+        let standby =
+            StandbyRecord { lag: Some(3), position: BTreeMap::from([("app-counts-changelog-3".to_owned(), 9)]) };
         let partitions = BTreeMap::from([("in".to_owned(), 6)]);
         let topology = TopologyRecord { fingerprint: "f".into(), lines: vec!["0 source in".into()], partitions };
         let id = TaskId { subtopology: 2, partition: 11 };
@@ -146,6 +172,8 @@ mod tests {
             Message::Process("p/1".into(), None),
             Message::Task(id, Some(task)),
             Message::Task(id, None),
+            Message::Standby(id, "p/1".into(), Some(standby)),
+            Message::Standby(id, "p/1".into(), None),
             Message::Topology(topology),
         ] {
             assert_eq!(read_again(&message), Some(message));

@@ -7,15 +7,17 @@ mod claims;
 #[cfg(feature = "fuzz")]
 pub(crate) mod invented;
 mod message;
+mod standby;
 mod view;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nowfold_core::names::{Offset, Partition, StoreName, TopicName, TopicPartition};
+use nowfold_core::names::{Offset, StoreName, TopicName, TopicPartition};
+use nowfold_core::query::{Elsewhere, StandbyPlace};
 use nowfold_core::record::{Headers, LogRecord, OutputRecord};
 use nowfold_core::task::TaskId;
 use nowfold_core::time::Clock;
@@ -31,7 +33,8 @@ use super::signal::Signal;
 use super::status::TaskTable;
 pub(crate) use check::check_changelogs;
 use claims::{Claims, Held};
-use message::{Message, ProcessRecord, TopologyRecord};
+use message::{Message, ProcessRecord, StandbyRecord, TopologyRecord};
+use standby::StandbyClaims;
 use view::View;
 
 const BATCH: usize = 1_000;
@@ -80,12 +83,15 @@ pub(crate) struct Control {
     producer: Box<dyn Producer>,
     view: View,
     claims: Claims,
+    standby_claims: StandbyClaims,
+    num_standbys: usize,
+    heartbeat: Duration,
     me: String,
     ours: TopologyRecord,
     buffer: Vec<LogRecord>,
     trouble_said: Throttle,
     /// Who was found to own what, as last told to the queries.
-    elsewhere: HashMap<StoreName, BTreeMap<Partition, String>>,
+    elsewhere: Elsewhere,
 }
 
 impl fmt::Debug for Control {
@@ -119,13 +125,14 @@ impl Control {
         let process = ProcessRecord {
             endpoint: config.endpoint.clone(),
             rack: config.rack.clone(),
+            name: config.process_id.clone(),
             fingerprint: ours.fingerprint.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let claims = Claims::new(me.clone(), process, config.heartbeat_interval);
         let view = View::new(config.heartbeat_interval * MISSED);
         let (buffer, trouble_said) = (Vec::new(), Throttle::new(Duration::from_secs(5)));
-        let elsewhere = HashMap::new();
+        let elsewhere = Elsewhere::default();
         let mut control = Self {
             around,
             tasks,
@@ -136,6 +143,9 @@ impl Control {
             producer,
             view,
             claims,
+            standby_claims: StandbyClaims::default(),
+            num_standbys: config.num_standbys,
+            heartbeat: config.heartbeat_interval,
             me,
             ours,
             buffer,
@@ -196,7 +206,9 @@ impl Control {
                 self.told.signal.wait(LOOK);
             }
         }
-        self.say(vec![Message::Process(self.me.clone(), None)]);
+        let mut last = self.standby_claims.end(&self.me);
+        last.push(Message::Process(self.me.clone(), None));
+        self.say(last);
         Ok(())
     }
 
@@ -212,8 +224,33 @@ impl Control {
         let held = self.held();
         let due = self.claims.due(&self.view, &held, now);
         self.say(due);
+        self.follow_standbys(now);
         self.tell_queries(now);
         Ok(read)
+    }
+
+    /// Says which copies this process is to keep, and what it keeps.
+    fn follow_standbys(&mut self, now: Instant) {
+        let Some(standbys) = self.around.standbys.clone() else { return };
+        let mine = self.tasks.ids();
+        let tasks = standby::tasks(&self.around.topology, &self.around.topics).into_iter();
+        let wanted = tasks.filter(|id| !mine.contains(id) && self.keeps_copy_of(*id, now)).collect();
+        standbys.want(wanted);
+        let due = self.standby_claims.due(&self.me, &self.view, standbys.copies(), self.heartbeat, now);
+        self.say(due);
+    }
+
+    /// Whether this process is to keep a copy of a task that it does not have. One that it had last may stay: whoever has
+    /// it now has not said so yet.
+    fn keeps_copy_of(&self, id: TaskId, now: Instant) -> bool {
+        let owner = self.view.task(id).map(|task| task.owner.as_str());
+        if owner == Some(self.me.as_str()) {
+            return true;
+        }
+        let name = |(id, seen): (&'_ String, &'_ view::Seen)| seen.record.name.clone().unwrap_or_else(|| id.clone());
+        let alive: Vec<_> = self.view.alive(now).map(|seen| (seen.0.as_str(), name(seen))).collect();
+        let alive = alive.iter().map(|(id, name)| (*id, name.as_str()));
+        standby::choose(id, owner, alive, self.num_standbys).contains(&self.me.as_str())
     }
 
     fn read(&mut self) -> Result<usize, RuntimeError> {
@@ -290,16 +327,21 @@ impl Control {
         stores.iter().filter_map(applied).collect()
     }
 
-    /// Tells queries where the partitions of stores are that are not here.
+    /// Tells queries where the partitions of stores are that are not here, and where copies of them are.
     fn tell_queries(&mut self, now: Instant) {
-        let mut elsewhere: HashMap<StoreName, BTreeMap<Partition, String>> = HashMap::new();
+        let mut elsewhere = Elsewhere::default();
         for part in self.around.topology.subtopologies().iter().filter(|part| !part.stores.is_empty()) {
             let n = part.sources.iter().map(|source| self.around.topics.partitions(&source.topic)).max().unwrap_or(0);
             for partition in 0..n {
                 let id = TaskId { subtopology: part.id, partition };
                 let owner = self.view.other_owner(id, &self.me, now).and_then(|owner| owner.endpoint.clone());
-                for store in owner.iter().flat_map(|_| &part.stores) {
-                    elsewhere.entry(store.clone()).or_default().extend(owner.clone().map(|owner| (partition, owner)));
+                let standbys = self.standbys_of(id, now);
+                for store in &part.stores {
+                    let owners = owner.iter().map(|owner| (partition, owner.clone()));
+                    owners.for_each(|it| elsewhere.owners.entry(store.clone()).or_default().extend([it]));
+                    if !standbys.is_empty() {
+                        elsewhere.standbys.entry(store.clone()).or_default().insert(partition, standbys.clone());
+                    }
                 }
             }
         }
@@ -307,6 +349,17 @@ impl Control {
             self.around.hub.set_elsewhere(elsewhere.clone());
             self.elsewhere = elsewhere;
         }
+    }
+
+    /// Where other processes keep copies of a task and answer queries, those that lack least first.
+    fn standbys_of(&self, id: TaskId, now: Instant) -> Vec<StandbyPlace> {
+        let copies = self.view.standbys(id, &self.me, now).into_iter();
+        let place = |(process, copy): (&ProcessRecord, &StandbyRecord)| {
+            Some(StandbyPlace { endpoint: process.endpoint.clone()?, lag: copy.lag })
+        };
+        let mut places: Vec<_> = copies.filter_map(place).collect();
+        places.sort_by_key(|place| place.lag.unwrap_or(u64::MAX));
+        places
     }
 }
 

@@ -10,7 +10,7 @@ use nowfold_core::record::LogRecord;
 use nowfold_core::task::TaskId;
 use nowfold_core::time::Timestamp;
 
-use super::message::{Message, ProcessRecord, TaskRecord, TopologyRecord};
+use super::message::{Message, ProcessRecord, StandbyRecord, TaskRecord, TopologyRecord};
 
 /// A process as it was last heard.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Seen {
 pub(crate) struct View {
     processes: BTreeMap<String, Seen>,
     tasks: BTreeMap<TaskId, TaskRecord>,
+    /// Copies, by task and process.
+    standbys: BTreeMap<(TaskId, String), StandbyRecord>,
     topology: Option<TopologyRecord>,
     /// When the newest record was appended, and when it was read here.
     newest: Option<(Timestamp, Instant)>,
@@ -36,7 +38,8 @@ pub(crate) struct View {
 impl View {
     /// Nothing is known. A process that is not heard for `dead_after` counts as dead.
     pub(crate) fn new(dead_after: Duration) -> Self {
-        Self { processes: BTreeMap::new(), tasks: BTreeMap::new(), topology: None, newest: None, dead_after }
+        let (processes, tasks, standbys) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { processes, tasks, standbys, topology: None, newest: None, dead_after }
     }
 
     /// Takes in the next record.
@@ -53,6 +56,8 @@ impl View {
             Some(Message::Process(id, None)) => _ = self.processes.remove(&id),
             Some(Message::Task(id, Some(task))) => self.claim(id, task),
             Some(Message::Task(id, None)) => _ = self.tasks.remove(&id),
+            Some(Message::Standby(id, process, Some(record))) => _ = self.standbys.insert((id, process), record),
+            Some(Message::Standby(id, process, None)) => _ = self.standbys.remove(&(id, process)),
             Some(Message::Topology(topology)) => self.topology = Some(topology),
             None => {}
         }
@@ -100,6 +105,20 @@ impl View {
             return None;
         }
         self.processes.get(owner).map(|seen| &seen.record)
+    }
+
+    /// The living processes but `me` that keep a copy of a task.
+    pub(crate) fn standbys(&self, task: TaskId, me: &str, now: Instant) -> Vec<(&ProcessRecord, &StandbyRecord)> {
+        let of_task = self.standbys.range((task, String::new())..).take_while(|((id, _), _)| *id == task);
+        let others = of_task.filter(|((_, process), _)| process != me && self.is_alive(process, now));
+        others.filter_map(|((_, process), copy)| Some((&self.processes.get(process)?.record, copy))).collect()
+    }
+
+    /// Copies of processes that have ended.
+    pub(crate) fn orphans(&self, me: &str) -> impl Iterator<Item = (TaskId, &str)> {
+        let keys =
+            self.standbys.keys().filter(move |(_, process)| process != me && !self.processes.contains_key(process));
+        keys.map(|(task, process)| (*task, process.as_str()))
     }
 
     /// How long a process has been silent, by the topic's time.

@@ -1,9 +1,12 @@
 //! Health, stores, topology, metrics, description.
 
+use std::sync::Arc;
+
 use nowfold_core::query::{Lag, Readiness};
 use nowfold_core::time::seconds;
 use nowfold_operators::feature::FeatureFile;
-use nowfold_runtime::AppState;
+use nowfold_runtime::{AppState, StateCell};
+use nowfold_serve::App;
 use serde_json::json;
 
 use crate::client::get;
@@ -46,6 +49,26 @@ fn tells_how_far_a_restore_is() {
     assert_eq!(get(server.address(), "/readyz").json(), expected);
     let server = start(world.app_in(AppState::CatchingUp { remaining: 7 }));
     assert_eq!(get(server.address(), "/readyz").json()["remaining"], 7);
+}
+
+#[test]
+fn says_why_a_restore_stands_still_and_how_long_it_will_take() {
+    let world = World::new();
+    progress(&world.hub, "member-111", |progress| {
+        progress.readiness = Readiness::Restoring { done: 11, total: 41 };
+        progress.restore_rate = Some(10);
+    });
+    let state = Arc::new(StateCell::new(AppState::Restoring { done: 11, total: 41 }));
+    state.set_trouble(Some("NF129 a transaction is open".to_owned()));
+    let server = start(App::new(world.hub.clone(), world.clock.clone(), state));
+    let reply = get(server.address(), "/readyz").json();
+    let partition = &reply["restoring"][0];
+    assert_eq!(
+        (&reply["stalled"], &partition["per_second"], &partition["left_s"]),
+        (&json!("NF129 a transaction is open"), &json!(10), &json!(3))
+    );
+    let reply = get(server.address(), "/v1/actors/member-111/features");
+    assert_eq!(reply.header("retry-after"), Some("3"), "as long as the restore will take");
 }
 
 #[test]

@@ -13,7 +13,9 @@ use nowfold_core::topology::Topology;
 use nowfold_embedded::EmbeddedLog;
 use nowfold_runtime::host::Scheduler;
 use nowfold_runtime::local::LocalState;
-use nowfold_runtime::{AppState, CloseReport, Platform, RuntimeConfig, RuntimeError, Streams};
+use nowfold_runtime::{
+    AppState, CloseReport, Platform, RestoreStatus, Restored, RuntimeConfig, RuntimeError, StandbyStatus, Streams,
+};
 use parking_lot::Mutex;
 
 use super::broker::Link;
@@ -143,6 +145,26 @@ impl Instance {
     /// Its tasks.
     pub fn task_ids(&self) -> Vec<TaskId> {
         self.shared.app.lock().as_ref().map(Streams::task_ids).unwrap_or_default()
+    }
+
+    /// Its tasks whose stores are being rebuilt.
+    pub fn restores(&self) -> Vec<RestoreStatus> {
+        self.shared.app.lock().as_ref().map(Streams::restores).unwrap_or_default()
+    }
+
+    /// What its tasks' stores were rebuilt from when they were opened.
+    pub fn restored(&self) -> Restored {
+        self.shared.app.lock().as_ref().map(Streams::restored).unwrap_or_default()
+    }
+
+    /// The warm copies that it keeps of tasks of others.
+    pub fn standbys(&self) -> Vec<StandbyStatus> {
+        self.shared.app.lock().as_ref().map(Streams::standbys).unwrap_or_default()
+    }
+
+    /// What keeps it in its state although it should go on.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.app.lock().as_ref().and_then(|app| app.state_cell().trouble())
     }
 
     /// Its stores, once it has started.

@@ -5,6 +5,8 @@
 mod crash;
 mod driver;
 mod queries;
+mod restores;
 mod sim;
+mod standbys;
 mod state;
 mod support;
