@@ -26,10 +26,13 @@ pub struct Envelope {
     /// Whether events that belong to the answer were left out: more rows than the limit, or events that went since their
     /// actor had more than it may.
     pub truncated: bool,
-    /// Whether the lag is unknown or was last known more than two seconds ago, or the store is still restoring.
+    /// Whether the lag is unknown or was last known more than two seconds ago, the store is still restoring, or a standby
+    /// answered.
     pub stale: bool,
     /// Milliseconds between now and the append time of the first record that is not applied; 0 when all are.
     pub lag_ms: Option<i64>,
+    /// Of a standby's answer: records of the actor's partition that it has not applied, as far as it has heard.
+    pub lag_records: Option<u64>,
     /// The largest lag of the tasks that feed the actions topic, in milliseconds.
     pub source_lag_ms: Option<i64>,
     /// The process that answered, if it has an address.
@@ -245,6 +248,9 @@ impl Envelope {
         map.serialize_entry("truncated", &self.truncated)?;
         map.serialize_entry("stale", &self.stale)?;
         map.serialize_entry("lag_ms", &self.lag_ms)?;
+        if let Some(records) = self.lag_records {
+            map.serialize_entry("lag_records", &records)?;
+        }
         map.serialize_entry("source_lag_ms", &self.source_lag_ms)?;
         map.serialize_entry("owner", &self.owner.as_deref())?;
         map.serialize_entry("position", &self.position)?;

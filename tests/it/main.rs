@@ -34,5 +34,6 @@ mod rolling_load;
 mod rolling_upgrade;
 mod signalled;
 mod slow_clients;
+mod standbys;
 mod state_dir;
 mod support;

@@ -169,6 +169,8 @@ pub struct Progress {
     pub applied: Option<Offset>,
     /// How far behind the topic.
     pub lag: Lag,
+    /// The same in records, for a copy of a partition that lives elsewhere.
+    pub lag_records: Option<u64>,
     /// When `lag` was last known to be true.
     pub known_at: Timestamp,
     /// Events at or before this time may be missing because the log's start had moved on when the store was built;
@@ -211,6 +213,7 @@ impl ProgressCell {
             restore_rate: None,
             applied: None,
             lag: Lag::Unknown,
+            lag_records: None,
             known_at: Timestamp::MIN,
             log_floor: Timestamp::MIN,
         }))
@@ -271,6 +274,8 @@ pub struct StoreEntry {
     pub queryable: Arc<dyn Any + Send + Sync>,
     /// Partitions that live here.
     pub partitions: BTreeMap<Partition, PartitionHandle>,
+    /// Copies that are kept here of partitions that live elsewhere.
+    pub standbys: BTreeMap<Partition, PartitionHandle>,
 }
 
 impl fmt::Debug for StoreEntry {
@@ -279,6 +284,7 @@ impl fmt::Debug for StoreEntry {
             .field("topic", &self.topic)
             .field("n_partitions", &self.n_partitions)
             .field("partitions", &self.partitions)
+            .field("standbys", &self.standbys)
             .finish_non_exhaustive()
     }
 }
@@ -305,7 +311,8 @@ impl StoreHub {
         n_partitions: i32,
         queryable: Arc<dyn Any + Send + Sync>,
     ) {
-        let entry = StoreEntry { topic, n_partitions, queryable, partitions: BTreeMap::new() };
+        let entry =
+            StoreEntry { topic, n_partitions, queryable, partitions: BTreeMap::new(), standbys: BTreeMap::new() };
         self.change(|stores| {
             stores.insert(store.clone(), entry.clone());
         });
@@ -325,6 +332,24 @@ impl StoreHub {
         self.change(|stores| {
             if let Some(entry) = stores.get_mut(store) {
                 entry.partitions.remove(&partition);
+            }
+        });
+    }
+
+    /// Publishes a copy of a partition that lives elsewhere.
+    pub fn open_standby(&self, store: &StoreName, partition: Partition, handle: &PartitionHandle) {
+        self.change(|stores| {
+            if let Some(entry) = stores.get_mut(store) {
+                entry.standbys.insert(partition, handle.clone());
+            }
+        });
+    }
+
+    /// Withdraws a copy.
+    pub fn close_standby(&self, store: &StoreName, partition: Partition) {
+        self.change(|stores| {
+            if let Some(entry) = stores.get_mut(store) {
+                entry.standbys.remove(&partition);
             }
         });
     }
@@ -386,6 +411,16 @@ impl StoreHub {
                 QueryError::NotOwner { store: name.clone(), partition, owner }
             })
         })?
+    }
+
+    /// The copy that is kept here of the partition of a key, if there is one.
+    pub fn standby_of(&self, store: &str, key: &[u8]) -> Option<(TopicPartition, PartitionHandle)> {
+        let found = self.with_store(store, |_, entry| {
+            let partition = partition_for_key(key, entry.n_partitions);
+            let handle = entry.standbys.get(&partition).cloned()?;
+            Some((TopicPartition::new(entry.topic.clone(), partition), handle))
+        });
+        found.ok().flatten()
     }
 
     /// Names of all declared stores, sorted.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use nowfold_core::query::QueryError;
+use nowfold_core::query::{QueryError, StandbyPlace};
 use nowfold_operators::EraseError;
 use nowfold_runtime::AppState;
 use serde::ser::{Serialize, Serializer};
@@ -20,11 +20,13 @@ pub(crate) struct Problem {
     /// In the order in which a person reads them.
     body: Vec<(&'static str, Value)>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// A standby that may answer instead of the owner.
+    standby: Option<String>,
 }
 
 impl Problem {
     fn new(status: StatusCode, code: &str, message: String, next: &str) -> Self {
-        let mut problem = Self { status, body: Vec::new(), headers: Vec::new() };
+        let mut problem = Self { status, body: Vec::new(), headers: Vec::new(), standby: None };
         problem.add("code", json!(code));
         problem.add("message", json!(message));
         problem.add("next", json!(next));
@@ -38,6 +40,17 @@ impl Problem {
 
     fn add(&mut self, name: &'static str, value: Value) {
         self.body.push((name, value));
+    }
+
+    /// Names the copies of the partition that was asked for, nearest first. While it has no owner, a question that takes
+    /// stale answers is sent on to the first.
+    pub(crate) fn with_standbys(mut self, standbys: &[StandbyPlace], takes_stale: bool) -> Self {
+        let place = |it: &StandbyPlace| json!({ "endpoint": it.endpoint, "lag_records": it.lag });
+        if let Some(first) = standbys.first() {
+            self.add("standbys", standbys.iter().map(place).collect());
+            self.standby = Some(first.endpoint.clone()).filter(|_| takes_stale);
+        }
+        self
     }
 
     fn owner(&self) -> Option<&Value> {
@@ -57,11 +70,11 @@ impl Problem {
         self
     }
 
-    /// Sends clients on to the partition's owner when it is known, at the same path. A partition without an owner is
+    /// Sends clients on to the partition's owner when it is known, else to a standby that may answer, at the same path. A partition without an owner is
     /// on its way while the application does not run, so asking again helps.
     pub(crate) fn at(mut self, path_and_query: &str, state: &AppState) -> Self {
         let Some(owner) = self.owner() else { return self };
-        match owner.as_str() {
+        match owner.as_str().or(self.standby.as_deref()) {
             Some(owner) => {
                 let scheme = if owner.contains("://") { "" } else { "http://" };
                 let location = format!("{scheme}{}{path_and_query}", owner.trim_end_matches('/'));
@@ -221,6 +234,19 @@ mod tests {
             assert_eq!(problem.status, StatusCode::TEMPORARY_REDIRECT);
             assert_eq!(header_of(problem, header::LOCATION), "http://10.0.0.2:7070/v1/actors/a%2Fb/features?as_of=1");
         }
+    }
+
+    #[test]
+    fn sends_a_client_that_takes_stale_answers_on_to_a_standby_while_there_is_no_owner() {
+        let places = [StandbyPlace { endpoint: "10.0.0.3:7070".to_owned(), lag: Some(7) }];
+        let at = |owner, takes_stale| {
+            let problem = not_owner(owner).with_standbys(&places, takes_stale);
+            assert_eq!(json!(problem)["standbys"], json!([{ "endpoint": "10.0.0.3:7070", "lag_records": 7 }]));
+            problem.at("/x?max_lag=5m", &AppState::Running)
+        };
+        assert_eq!(header_of(at(None, true), header::LOCATION), "http://10.0.0.3:7070/x?max_lag=5m");
+        assert_eq!(header_of(at(Some("10.0.0.2:7070"), true), header::LOCATION), "http://10.0.0.2:7070/x?max_lag=5m");
+        assert_eq!(at(None, false).status, StatusCode::MISDIRECTED_REQUEST);
     }
 
     #[test]

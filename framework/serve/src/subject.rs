@@ -85,6 +85,11 @@ impl Shared {
     /// An error of a question as the client shall see it.
     pub(crate) fn problem(&self, error: QueryError, uri: &Uri) -> Problem {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        Problem::from(error).at(path, &self.app.state.get())
+        let takes_stale = uri.query().is_some_and(|query| query.split('&').any(|it| it.starts_with("max_lag=")));
+        let standbys = match &error {
+            QueryError::NotOwner { store, partition, .. } => self.app.hub.standbys_elsewhere(store, *partition),
+            _ => Vec::new(),
+        };
+        Problem::from(error).with_standbys(&standbys, takes_stale).at(path, &self.app.state.get())
     }
 }

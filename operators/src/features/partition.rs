@@ -30,6 +30,16 @@ pub(super) struct Ask<'a> {
 pub(super) struct Asked {
     partition: TopicPartition,
     progress: Progress,
+    /// Whether it is a copy of a partition that lives elsewhere.
+    is_standby: bool,
+}
+
+/// A partition that may be asked.
+struct Found {
+    partition: TopicPartition,
+    handle: PartitionHandle,
+    /// Where it is not the partition itself but a copy: what is said when the copy is too far behind.
+    instead_of: Option<QueryError>,
 }
 
 impl<'a> Ask<'a> {
@@ -87,33 +97,52 @@ impl<'a> Ask<'a> {
         actor: &str,
         evaluate: impl FnOnce(&EventChains, Timestamp) -> (E, R),
     ) -> Result<(E, R, Asked), QueryError> {
-        let features = self.features;
-        let (partition, handle) = features.hub.owner_of(features.store.as_str(), actor.as_bytes())?;
-        let chains = handle.reader.clone().downcast::<EventChains>().map_err(|_| features.not_of_actions())?;
+        let Found { partition, handle, instead_of } = self.find(actor)?;
+        let chains = handle.reader.clone().downcast::<EventChains>().map_err(|_| self.features.not_of_actions())?;
+        let check = |progress: &Progress| match &instead_of {
+            Some(error) if !self.is_near(progress) => Err(error.clone()),
+            Some(_) => Ok(()),
+            None => self.check_ready(&partition, progress),
+        };
         // A store that restores is behind as well, but says how long that takes.
-        self.check_ready(&partition, &handle.progress.get())?;
+        check(&handle.progress.get())?;
         self.wait(&partition, &chains, &handle)?;
         // Read before the evaluation, so that the answer holds at least what the position says.
         let progress = handle.progress.get();
         let (evaluated, more) = evaluate(&chains, progress.log_floor);
-        self.check_ready(&partition, &progress)?;
-        Ok((evaluated, more, Asked { partition, progress }))
+        check(&progress)?;
+        let is_standby = instead_of.is_some();
+        Ok((evaluated, more, Asked { partition, progress, is_standby }))
+    }
+
+    /// The partition of an actor, or, where the question takes stale answers, a copy of it that is kept here.
+    fn find(&self, actor: &str) -> Result<Found, QueryError> {
+        let (hub, store) = (&self.features.hub, self.features.store.as_str());
+        match hub.owner_of(store, actor.as_bytes()) {
+            Ok((partition, handle)) => Ok(Found { partition, handle, instead_of: None }),
+            Err(error @ QueryError::NotOwner { .. }) if self.options.max_lag.is_some() => {
+                let (partition, handle) = hub.standby_of(store, actor.as_bytes()).ok_or_else(|| error.clone())?;
+                Ok(Found { partition, handle, instead_of: Some(error) })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// What an answer says of itself.
     pub(super) fn envelope(&self, asked: &Asked, as_of: Timestamp, evaluated: &Evaluated) -> Envelope {
-        let Asked { partition, progress } = asked;
+        let Asked { partition, progress, is_standby } = asked;
         let now = self.features.clock.now();
         let source_lag_ms = self.features.hub.source_lag_ms(now);
-        let restoring = progress.readiness != Readiness::Running;
+        let restoring = !is_standby && progress.readiness != Readiness::Running;
         let applied = applied(progress, evaluated.mark.applied);
         Envelope {
             as_of,
             found: evaluated.found,
             complete: evaluated.complete,
             truncated: evaluated.truncated || evaluated.features.iter().any(FeatureResult::is_truncated),
-            stale: restoring || progress.is_stale(now) || source_lag_ms.is_none(),
+            stale: *is_standby || restoring || progress.is_stale(now) || source_lag_ms.is_none(),
             lag_ms: progress.lag_ms(now),
+            lag_records: progress.lag_records.filter(|_| *is_standby),
             source_lag_ms,
             owner: self.features.owner.clone(),
             position: applied.map_or_else(Position::new, |offset| Position::new().with(partition.clone(), offset)),
@@ -121,12 +150,18 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// Whether a partition that is not whole, or a copy, is near enough to its topic's end for the question. What is not
+    /// known any more may have grown since.
+    fn is_near(&self, progress: &Progress) -> bool {
+        let now = self.features.clock.now();
+        let unknown_for = if progress.is_stale(now) { now.millis_since(progress.known_at) } else { 0 };
+        let lag = progress.lag_ms(now).map(|lag| lag.max(unknown_for));
+        self.options.max_lag.zip(lag).is_some_and(|(max, lag)| lag <= millis(max))
+    }
+
     fn check_ready(&self, partition: &TopicPartition, progress: &Progress) -> Result<(), QueryError> {
         let Readiness::Restoring { done, total } = progress.readiness else { return Ok(()) };
-        let lag = progress.lag_ms(self.features.clock.now());
-        if let (Some(max), Some(lag)) = (self.options.max_lag, lag)
-            && lag <= millis(max)
-        {
+        if self.is_near(progress) {
             return Ok(());
         }
         Err(QueryError::Restoring {

@@ -113,8 +113,8 @@ macro_rules! options {
             self
         }
 
-        /// Accepts an answer while the store restores, once it is known to lag by no more than this. The answer is
-        /// marked `stale`.
+        /// Accepts an answer while the store restores, and one of a standby that is kept here of a partition that lives
+        /// elsewhere, when it is known to lag by no more than this. The answer is marked `stale`.
         pub fn allow_stale(mut self, max_lag: Duration) -> Self {
             self.options.max_lag = Some(max_lag);
             self

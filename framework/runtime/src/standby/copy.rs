@@ -1,9 +1,11 @@
 //! One copy: the stores of a task, and the logs that they are kept up to date from.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nowfold_core::names::{Offset, StoreName, TopicPartition};
+use nowfold_core::query::{PartitionHandle, ProgressCell, StoreHub};
 use nowfold_core::record::LogRecord;
 use nowfold_core::state::Changelog;
 use nowfold_core::task::{Processed, Task, TaskId};
@@ -11,11 +13,13 @@ use nowfold_core::time::Timestamp;
 use nowfold_core::topology::{StartPolicy, SubTopology, Topology};
 
 use super::super::broker::{Broker, PartitionReader, Waker};
+use super::super::budget::Budget;
 use super::super::error::RuntimeError;
 use super::super::host;
 use super::super::local::LocalStores;
 use super::super::runner::{Surroundings, local_source, open_local, positions};
 use super::super::source::{BLOCKED_BACKOFF, Source};
+use super::super::streams::store_topic;
 use super::{Relay, StandbyStatus};
 
 /// How many records, and how long, what is read may wait to be written to the disk.
@@ -39,6 +43,8 @@ pub(crate) struct StandbyCopy {
     /// Event logs.
     pub(crate) sources: Vec<Source>,
     pub(crate) relay: Relay,
+    /// Stores that questions may be put to.
+    stores: Vec<(StoreName, Arc<ProgressCell>)>,
     unwritten: usize,
     written_at: Instant,
     blocked_until: Option<Instant>,
@@ -83,7 +89,8 @@ impl StandbyCopy {
     fn of(task: Task, local: Option<LocalStores>, relay: Relay) -> Self {
         let (changelogs, sources, buffer) = (Vec::new(), Vec::new(), Vec::new());
         let written_at = host::now();
-        Self { task, local, changelogs, sources, relay, unwritten: 0, written_at, blocked_until: None, buffer }
+        let (stores, unwritten, blocked_until) = (Vec::new(), 0, None);
+        Self { task, local, changelogs, sources, relay, stores, unwritten, written_at, blocked_until, buffer }
     }
 
     pub(crate) fn id(&self) -> TaskId {
@@ -139,7 +146,8 @@ impl StandbyCopy {
     }
 
     /// Reads one batch of each log. Returns how many records came.
-    pub(crate) fn step(&mut self, broker: &dyn Broker, now: Timestamp, batch: usize) -> Result<usize, RuntimeError> {
+    pub(crate) fn step(&mut self, around: &Surroundings, now: Timestamp, batch: usize) -> Result<usize, RuntimeError> {
+        let broker = around.broker.as_ref();
         let mut moved = 0;
         for log in &mut self.changelogs {
             moved += log.reader.poll(batch, &mut self.buffer)?;
@@ -147,7 +155,7 @@ impl StandbyCopy {
                 self.task.restore(&log.store, &record)?;
             }
         }
-        moved += self.step_sources(now, batch)?;
+        moved += self.step_sources(&around.budget, now, batch)?;
         self.unwritten += moved;
         let is_due = self.unwritten > 0 && host::since(self.written_at) >= UNWRITTEN_FOR;
         if is_due || self.unwritten >= UNWRITTEN {
@@ -156,11 +164,11 @@ impl StandbyCopy {
         Ok(moved)
     }
 
-    fn step_sources(&mut self, now: Timestamp, batch: usize) -> Result<usize, RuntimeError> {
+    fn step_sources(&mut self, budget: &Budget, now: Timestamp, batch: usize) -> Result<usize, RuntimeError> {
         let (statuses, mut moved) = (self.task.sources(), 0);
         for source in &mut self.sources {
             let Some(status) = statuses.iter().find(|status| status.partition == source.partition) else { continue };
-            moved += source.poll(&mut self.task, status, batch, &mut self.buffer)?;
+            moved += source.poll(&mut self.task, status, (batch, budget), &mut self.buffer)?;
         }
         if self.sources.is_empty() || self.blocked_until.is_some_and(|until| host::now() < until) {
             return Ok(moved);
@@ -172,6 +180,48 @@ impl StandbyCopy {
         // What records lead to is the owner's to write.
         let _ = self.task.take_effects();
         Ok(moved)
+    }
+
+    /// Publishes what event logs make, for questions that a copy may answer.
+    pub(crate) fn publish(&mut self, hub: &StoreHub) {
+        if self.sources.is_empty() || !self.stores.is_empty() {
+            return;
+        }
+        for (name, reader) in self.task.readers() {
+            let progress = Arc::new(ProgressCell::restoring());
+            hub.open_standby(&name, self.id().partition, &PartitionHandle { reader, progress: progress.clone() });
+            self.stores.push((name, progress));
+        }
+    }
+
+    /// Withdraws it.
+    pub(crate) fn withdraw(&mut self, hub: &StoreHub) {
+        let partition = self.id().partition;
+        self.stores.drain(..).for_each(|(name, _)| hub.close_standby(&name, partition));
+    }
+
+    /// Tells questions how far each store is.
+    pub(crate) fn publish_progress(&mut self, topology: &Topology, now: Timestamp) {
+        let (statuses, id) = (self.task.sources(), self.id());
+        for (name, progress) in &self.stores {
+            let part = topology.subtopologies().get(id.subtopology);
+            let spec = part.zip(topology.stores().get(name));
+            let topic = spec.and_then(|(part, spec)| store_topic(part, spec));
+            let source = self.sources.iter_mut().find(|source| topic.as_ref() == Some(&source.partition.topic));
+            let Some((source, (_, spec))) = source.zip(spec) else { continue };
+            let Some(status) = statuses.iter().find(|status| status.partition == source.partition) else { continue };
+            let (lag, end) = (source.lag(status, now), source.reader().known_end());
+            progress.update(|progress| {
+                progress.applied = status.next_offset.map(|next| next - 1).filter(|offset| *offset >= 0);
+                progress.lag = lag;
+                progress.lag_records =
+                    end.zip(status.next_offset).map(|(end, next)| u64::try_from(end - next).unwrap_or(0));
+                progress.known_at = now.minus(source.known_age());
+                if let Some(first) = source.log_start {
+                    progress.log_floor = first.plus(spec.log_floor_slack);
+                }
+            });
+        }
     }
 
     /// Puts on disk what was read: all of it is committed.

@@ -78,11 +78,18 @@ impl StandbyThread {
     fn is_over(&mut self, request: Request) -> bool {
         match request {
             Request::Take(id, reply) => {
-                let _ = reply.send(self.copies.remove(&id).map(Box::new));
+                let copy = self.copies.remove(&id).map(|mut copy| {
+                    copy.withdraw(&self.around.hub);
+                    Box::new(copy)
+                });
+                let _ = reply.send(copy);
             }
-            Request::Keep(copy) => _ = self.copies.insert(copy.id(), *copy),
+            Request::Keep(mut copy) => {
+                copy.publish(&self.around.hub);
+                self.copies.insert(copy.id(), *copy);
+            }
             Request::Stop => {
-                self.copies.clear();
+                std::mem::take(&mut self.copies).into_values().for_each(|mut copy| copy.withdraw(&self.around.hub));
                 self.shared.copies.lock().clear();
                 return true;
             }
@@ -94,7 +101,9 @@ impl StandbyThread {
     fn reconcile(&mut self) {
         let (wanted, mine) = (self.shared.wanted(), self.tasks.ids());
         // A task that has just become ours has not taken its copy yet.
-        self.copies.retain(|id, _| wanted.contains(id) || mine.contains(id));
+        let unwanted: Vec<_> =
+            self.copies.keys().filter(|id| !wanted.contains(id) && !mine.contains(id)).copied().collect();
+        unwanted.iter().for_each(|id| self.drop_copy(*id));
         self.failed.retain(|id, at| wanted.contains(id) && host::now() < *at);
         let is_free = |id: &TaskId| {
             let here = self.copies.contains_key(id) || self.failed.contains_key(id) || mine.contains(id);
@@ -102,23 +111,35 @@ impl StandbyThread {
         };
         let Some(id) = wanted.into_iter().find(is_free) else { return };
         match StandbyCopy::open(&self.around, id, self.shared.signal.waker()) {
-            Ok(copy) => _ = self.copies.insert(id, copy),
+            Ok(mut copy) => {
+                copy.publish(&self.around.hub);
+                self.copies.insert(id, copy);
+            }
             Err(error) => self.fail(id, &error),
         }
     }
 
+    fn drop_copy(&mut self, id: TaskId) {
+        if let Some(mut copy) = self.copies.remove(&id) {
+            copy.withdraw(&self.around.hub);
+        }
+    }
+
     fn step(&mut self) -> usize {
-        let (broker, now) = (self.around.broker.clone(), self.around.clock.now());
+        let (around, now) = (self.around.clone(), self.around.clock.now());
         let (mut moved, mut failures) = (0, Vec::new());
         for (id, copy) in &mut self.copies {
-            match copy.step(broker.as_ref(), now, self.batch) {
-                Ok(n) => moved += n,
+            match copy.step(&around, now, self.batch) {
+                Ok(n) => {
+                    moved += n;
+                    copy.publish_progress(&self.around.topology, now);
+                }
                 Err(error) => failures.push((*id, error)),
             }
         }
         for (id, error) in failures {
             if !error.is_retriable() {
-                self.copies.remove(&id);
+                self.drop_copy(id);
             }
             self.fail(id, &error);
         }
