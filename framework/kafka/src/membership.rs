@@ -19,7 +19,7 @@ use crate::error;
 use crate::member::{self, MemberConsumer, Membering, News, Shared};
 use crate::pump;
 
-/// How long a commit is tried again while the group is between two generations.
+/// How long a commit is tried again, from its first refusal on, while the group is between two generations.
 const BETWEEN_GENERATIONS: Duration = Duration::from_secs(2);
 /// Between two tries.
 const RETRY: Duration = Duration::from_millis(20);
@@ -114,11 +114,14 @@ impl KafkaMembership {
     }
 
     fn refused(&self, code: Code) -> BrokerError {
+        let operation = || format!("commit offsets of group {:?}", self.shared.group);
+        if is_between_generations(code) {
+            return BrokerError::Unavailable { operation: operation(), cause: code.to_string() };
+        }
         if error::is_fenced(code) {
             return self.shared.fenced(code.to_string());
         }
-        let operation = format!("commit offsets of group {:?}", self.shared.group);
-        error::failed(operation, &KafkaError::ConsumerCommit(code))
+        error::failed(operation(), &KafkaError::ConsumerCommit(code))
     }
 
     fn let_go(&mut self) {
@@ -159,20 +162,21 @@ impl Membership for KafkaMembership {
 
     /// Waits for the coordinator's answer, no longer than [`KafkaConfig::request_timeout`]. While the group is between
     /// two generations the commit is tried again for up to 2 s: until the next release nobody else can own what this
-    /// member owns, so the newer generation is as good.
+    /// member owns, so the newer generation is as good. A commit that is sent while the member joins anew waits on the
+    /// broker for the end of that, and is then refused as one of the generation before.
     fn commit(&mut self, offsets: &[OffsetCommit]) -> Result<(), BrokerError> {
         if offsets.is_empty() {
             return Ok(());
         }
         let list = committer::list(offsets)?;
-        let start = Instant::now();
+        let mut refused_at = None;
         loop {
             self.shared.check_not_fenced(self.held)?;
             let answer = self.committer.as_mut().map_or(Ok(Ok(())), |committer| committer.commit(&list))?;
-            match answer {
-                Ok(()) => return Ok(()),
-                Err(Code::StaleMemberEpoch | Code::RebalanceInProgress) if start.elapsed() < BETWEEN_GENERATIONS => {}
-                Err(code) => return Err(self.refused(code)),
+            let Err(code) = answer else { return Ok(()) };
+            let tried_for = refused_at.get_or_insert_with(Instant::now).elapsed();
+            if !is_between_generations(code) || tried_for >= BETWEEN_GENERATIONS {
+                return Err(self.refused(code));
             }
             std::thread::sleep(RETRY);
         }
@@ -213,6 +217,12 @@ impl fmt::Debug for KafkaMembership {
             .field("failed", &self.failed)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a commit is refused for its generation alone. For a member that the group gave up the loss follows at once
+/// ([`Shared::check_not_fenced`]), and the client takes no part in a newer generation before that is released.
+fn is_between_generations(code: Code) -> bool {
+    matches!(code, Code::IllegalGeneration | Code::RebalanceInProgress | Code::StaleMemberEpoch)
 }
 
 fn settings(config: &KafkaConfig, group: &str) -> Vec<(&'static str, String)> {

@@ -31,6 +31,9 @@ const TURN: Duration = Duration::from_millis(5);
 /// How long to wait before a release is tried again.
 const RELEASE_AGAIN: Duration = Duration::from_millis(200);
 
+/// How long to wait before the last offsets of tasks are committed again.
+const COMMIT_AGAIN: Duration = Duration::from_millis(20);
+
 /// How long a worker may take beyond a hand-over's deadline to say that it is done.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -354,10 +357,7 @@ impl Coordinator {
         let mut waiting = self.command_owners(ids, |ids| Command::Finish { ids, number, deadline });
         let mut offsets = Vec::new();
         while waiting > 0 {
-            if self.stopping.is_none() {
-                self.stopping = self.stop.try_recv().ok();
-            }
-            deadline = self.stopping.as_ref().map_or(deadline, |(stop, _)| deadline.min(*stop));
+            deadline = self.no_later_than_the_stop(deadline);
             let left = (deadline + GRACE).saturating_duration_since(host::now());
             match self.reports.recv_timeout(left.min(LOOK)) {
                 Ok(Report::Finished(n, more)) if n == number => {
@@ -377,20 +377,33 @@ impl Coordinator {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        self.commit(&offsets);
+        self.commit(&offsets, deadline);
         Ok(())
     }
 
-    /// Commits the last offsets of tasks; false when they are not taken.
-    fn commit(&mut self, offsets: &[OffsetCommit]) -> bool {
+    /// A deadline, or that of a stop that was asked for meanwhile.
+    fn no_later_than_the_stop(&mut self, deadline: Instant) -> Instant {
+        if self.stopping.is_none() {
+            self.stopping = self.stop.try_recv().ok();
+        }
+        self.stopping.as_ref().map_or(deadline, |(stop, _)| deadline.min(*stop))
+    }
+
+    /// Commits the last offsets of tasks, until `deadline` again where the broker or the group is not ready for them; false
+    /// when they are not taken.
+    fn commit(&mut self, offsets: &[OffsetCommit], deadline: Instant) -> bool {
         if offsets.is_empty() {
             return true;
         }
-        let answer = self.membership.commit(offsets);
-        if let Err(error) = &answer {
-            tracing::warn!(%error, "the last offsets are not committed; their records will be processed again");
+        loop {
+            let Err(error) = self.membership.commit(offsets) else { return true };
+            if !error.is_retriable() || host::now() >= self.no_later_than_the_stop(deadline) {
+                tracing::warn!(%error, "the last offsets are not committed; their records will be processed again");
+                return false;
+            }
+            tracing::info!(%error, "the last offsets are not committed yet; trying again");
+            host::sleep(COMMIT_AGAIN);
         }
-        answer.is_ok()
     }
 
     fn forget(&mut self, ids: &[TaskId]) {
@@ -416,7 +429,7 @@ impl Coordinator {
         let (offsets, times) = self.await_stops(deadline);
         let committing = host::now();
         let unstored = times.uncommitted;
-        let uncommitted = if self.commit(&offsets) { unstored } else { unstored + offsets.len() };
+        let uncommitted = if self.commit(&offsets, deadline) { unstored } else { unstored + offsets.len() };
         if unstored > 0 {
             tracing::warn!(
                 partitions = unstored,

@@ -1,6 +1,8 @@
 //! Group members beyond the contract suite: deaths, static membership, patience.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use nowfold_core::names::{TopicName, TopicPartition};
@@ -169,6 +171,53 @@ fn revocation_that_is_held_too_long_is_given_up() {
     assert!(matches!(error, BrokerError::Fenced { .. }), "{error}");
     let error = slow.membership.release().unwrap_err();
     assert!(matches!(error, BrokerError::Fenced { .. }), "{error}");
+}
+
+/// Commits one offset after the other, until it is told to stop; the number of the last one that was taken is in `taken`.
+fn commit_on(member: &mut Member, taken: &AtomicI64, stop: &AtomicBool) -> Result<(), BrokerError> {
+    let partition = member.owned.first().cloned().unwrap();
+    for offset in 1.. {
+        if stop.load(Ordering::Acquire) {
+            break;
+        }
+        member.membership.commit(&[OffsetCommit { partition: partition.clone(), offset, metadata: String::new() }])?;
+        taken.store(offset, Ordering::Release);
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// A member that joins anew sends its commits behind its request to join, which the broker answers when all have joined.
+#[test]
+fn commit_while_the_group_forms_anew_is_taken() {
+    let Some(kafka) = connect_with(GroupProtocol::Classic, |_| {}) else { return };
+    let topic = topic(&kafka, "between", 6);
+    let join = || Member::join(&kafka, topic.as_str(), &topic);
+    let (mut first, mut second) = (join(), join());
+    eventually("both own their half", || {
+        [&mut first, &mut second].into_iter().for_each(Member::drive);
+        (first.owned.len() == 3 && second.owned.len() == 3).then_some(())
+    });
+    let (mut third, mut held) = (join(), None);
+    eventually("the first has given up a partition, and the second is asked to", || {
+        [&mut first, &mut third].into_iter().for_each(Member::drive);
+        held = held.take().or_else(|| second.membership.poll(SHORT).unwrap());
+        (first.owned.len() == 2 && held.is_some()).then_some(())
+    });
+    let (taken, stop) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicBool::new(false)));
+    let (number, end) = (taken.clone(), stop.clone());
+    let commits = std::thread::spawn(move || commit_on(&mut first, &number, &end));
+    let mut last = (0, Instant::now());
+    eventually("a commit waits until all have joined", || {
+        let number = taken.load(Ordering::Acquire);
+        last = if number == last.0 { last } else { (number, Instant::now()) };
+        (last.1.elapsed() > Duration::from_secs(1)).then_some(())
+    });
+    second.membership.release().unwrap();
+    third.until_it_owns(2);
+    stop.store(true, Ordering::Release);
+    commits.join().unwrap().unwrap();
+    assert!(taken.load(Ordering::Acquire) > last.0, "commits go on in the new generation");
 }
 
 #[test]

@@ -152,3 +152,25 @@ fn stores_are_rebuilt_by_whoever_starts_next() {
     feed(&sim, 30);
     counts_once(&sim, 20);
 }
+
+/// Members come and go in order while requests to the broker are lost: none of that is a crash.
+#[test]
+fn hand_overs_in_order_process_nothing_twice_though_commits_fail() {
+    for seed in 0..30 {
+        let sim = simulation(seed);
+        let start = |name| sim.start(name, counting(), config(Guarantee::AtLeastOnce));
+        let [a, b] = ["a", "b"].map(start);
+        assert!(sim.run_until(PATIENCE, || [&a, &b].map(|it| it.task_ids().len()) == [3, 3]));
+        [&a, &b].into_iter().for_each(|it| it.set_faults(Faults { request_lost: 3, ..Faults::none() }));
+        feed(&sim, 30);
+        sim.run_for(Duration::from_millis(sim.below(200)));
+        let c = start("c");
+        feed(&sim, 30);
+        assert!(sim.run_until(PATIENCE, || [&a, &b, &c].map(|it| it.task_ids().len()) == [2, 2, 2]));
+        feed(&sim, 30);
+        sim.run_for(Duration::from_millis(sim.below(200)));
+        a.ask_to_close();
+        assert!(sim.run_until(PATIENCE, || a.is_over()), "seed {seed}");
+        counts_once(&sim, 30);
+    }
+}
