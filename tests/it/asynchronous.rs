@@ -1,6 +1,7 @@
 //! Asynchronous operators and waiting records in whole applications: on the embedded log with crashes, and on a real Kafka.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
@@ -16,6 +17,7 @@ use nowfold::runtime::broker::Broker;
 use nowfold::runtime::{AppState, Platform, RuntimeConfig, Streams as Runtime, SystemClock};
 
 use super::doomed::{Doomed, Fate};
+use super::durable_stores;
 use super::exactly_once::{Counter, Random, assert_exactly_once, await_outputs, config, create_topics, fill, outputs};
 use super::support::{test_kafka, until};
 
@@ -56,7 +58,7 @@ impl Processor<String, i64, String, i64> for Check {
 }
 
 /// Counts before the calls, and again behind them.
-fn counted(prefix: &str) -> Topology {
+pub(crate) fn counted(prefix: &str) -> Topology {
     let app = StreamsBuilder::new(&format!("{prefix}-app"));
     app.state_store(StoreSpec::key_value("counts")).state_store(StoreSpec::key_value("after"));
     app.stream(format!("{prefix}-in"), Plain::<String, String>::new())
@@ -93,8 +95,19 @@ pub(crate) fn start(
     topology: Topology,
     config: RuntimeConfig,
 ) -> Result<Runtime, nowfold::runtime::RuntimeError> {
+    start_on(broker, topology, config, None)
+}
+
+/// The same with a state directory.
+pub(crate) fn start_on(
+    broker: Arc<dyn Broker>,
+    topology: Topology,
+    config: RuntimeConfig,
+    dir: Option<&Path>,
+) -> Result<Runtime, nowfold::runtime::RuntimeError> {
     let platform = Platform { broker, clock: Arc::new(SystemClock), serdes: SerdeEnv::default() };
-    Runtime::start(topology, platform, config)
+    let local = dir.map(|dir| durable_stores::local_of(topology.app(), dir));
+    Runtime::start_with_state(topology, platform, config, local)
 }
 
 pub(crate) fn at_least_once() -> RuntimeConfig {
@@ -109,12 +122,24 @@ pub(crate) fn lives(
     topology: &Topology,
     config: &RuntimeConfig,
 ) -> BTreeMap<String, i64> {
+    lives_on(seed, prefix, log, (topology, config), None)
+}
+
+/// The same with a state directory that outlives them.
+pub(crate) fn lives_on(
+    seed: u64,
+    prefix: &str,
+    log: &EmbeddedLog,
+    (topology, config): (&Topology, &RuntimeConfig),
+    dir: Option<&Path>,
+) -> BTreeMap<String, i64> {
+    let start = |broker| start_on(broker, topology.clone(), config.clone(), dir);
     create_topics(log, prefix);
     let mut truth = fill(log, prefix, 400, 13);
     let mut random = Random(seed);
     for _ in 0..5 {
         let fate = Fate::new(random.below(200) + 2, random.below(2) == 0, || {});
-        let app = start(Doomed::new(Arc::new(log.clone()), &fate), topology.clone(), config.clone());
+        let app = start(Doomed::new(Arc::new(log.clone()), &fate));
         for (key, n) in fill(log, prefix, 100, 13) {
             *truth.entry(key).or_default() += n;
         }
@@ -124,7 +149,7 @@ pub(crate) fn lives(
         }
         log.faults().expel_all(&format!("{prefix}-app"));
     }
-    let app = start(Arc::new(log.clone()), topology.clone(), config.clone()).unwrap();
+    let app = start(Arc::new(log.clone())).unwrap();
     await_outputs(log, &app, prefix, 900);
     app.close().unwrap();
     truth

@@ -95,6 +95,10 @@ impl Broker for Doomed {
         self.inner.describe()
     }
 
+    fn log_id(&self) -> Result<String, BrokerError> {
+        self.inner.log_id()
+    }
+
     fn topics(&self, names: &[TopicName], timeout: Duration) -> Result<Vec<Option<TopicInfo>>, BrokerError> {
         self.inner.topics(names, timeout)
     }

@@ -15,7 +15,7 @@ use nowfold::embedded::EmbeddedLog;
 use nowfold::fjall::{FjallEngine, FjallMap};
 use nowfold::prelude::*;
 use nowfold::runtime::broker::Broker;
-use nowfold::runtime::local::{Durability, LocalState};
+use nowfold::runtime::local::{Durability, LocalError, LocalState};
 use nowfold::runtime::{Platform, Restored, RuntimeConfig, Streams as Runtime, SystemClock};
 
 use super::exactly_once::{PARTITIONS, create_topics, fill, topology};
@@ -31,7 +31,20 @@ fn config(guarantee: Guarantee) -> RuntimeConfig {
 }
 
 pub(crate) fn local(dir: &Path) -> Arc<dyn LocalState> {
-    let state = StateDir::open(dir, &format!("{PREFIX}-app"), Durability::ProcessCrash).unwrap();
+    local_of(&format!("{PREFIX}-app"), dir)
+}
+
+/// A state directory of an application, with stores on disk, once an earlier application of this process has ended.
+pub(crate) fn local_of(app: &str, dir: &Path) -> Arc<dyn LocalState> {
+    let mut opened = StateDir::open(dir, app, Durability::ProcessCrash);
+    let mut is_in_use = || {
+        if matches!(opened, Err(LocalError::InUse { .. })) {
+            opened = StateDir::open(dir, app, Durability::ProcessCrash);
+        }
+        matches!(opened, Err(LocalError::InUse { .. }))
+    };
+    until(PATIENCE, || format!("{} stays in use", dir.display()), || !is_in_use());
+    let state = opened.unwrap();
     Arc::new(state.engine(Arc::new(FjallEngine::new())))
 }
 
@@ -134,8 +147,12 @@ fn an_aborted_transaction_leaves_the_last_epoch_and_reads_only_the_tail() {
 
 /// Records of the input that are committed; none can be told while a transaction is about to change them.
 pub(crate) fn committed(log: &EmbeddedLog) -> i64 {
-    let partitions: Vec<_> = (0..PARTITIONS).map(|p| TopicPartition::new(format!("{PREFIX}-in"), p)).collect();
-    let found = log.committed(&format!("{PREFIX}-app"), &partitions).unwrap_or_default();
+    committed_of(PREFIX, log)
+}
+
+pub(crate) fn committed_of(prefix: &str, log: &EmbeddedLog) -> i64 {
+    let partitions: Vec<_> = (0..PARTITIONS).map(|p| TopicPartition::new(format!("{prefix}-in"), p)).collect();
+    let found = log.committed(&format!("{prefix}-app"), &partitions).unwrap_or_default();
     found.into_iter().flatten().map(|committed| committed.offset).sum()
 }
 

@@ -7,6 +7,7 @@ mod broker_away;
 mod dependency_rule;
 mod discovery;
 mod doomed;
+mod durable_effects;
 mod durable_stores;
 mod embedded;
 mod erasure;

@@ -15,7 +15,7 @@ use super::exactly_once::{await_outputs, config, create_topics, fill, outputs};
 use super::support::until;
 
 /// Counts by key, with a cache that a few rows fill, or with none.
-fn counted(prefix: &str, max_bytes: usize) -> Topology {
+pub(crate) fn counted(prefix: &str, max_bytes: usize) -> Topology {
     let app = StreamsBuilder::new(&format!("{prefix}-app"));
     app.stream(format!("{prefix}-in"), Plain::<String, String>::new())
         .group_by_key("by-key", Plain::new())
@@ -26,7 +26,7 @@ fn counted(prefix: &str, max_bytes: usize) -> Topology {
 }
 
 /// What was told of each key, in order.
-fn told(broker: &dyn Broker, prefix: &str) -> BTreeMap<String, Vec<i64>> {
+pub(crate) fn told(broker: &dyn Broker, prefix: &str) -> BTreeMap<String, Vec<i64>> {
     let mut keys: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for record in outputs(broker, prefix) {
         let key = String::from_utf8(record.key.unwrap().to_vec()).unwrap();
@@ -45,7 +45,7 @@ pub(crate) fn n_counted(app: &Runtime) -> i64 {
     rows.map(|(_, row)| i64::from_be_bytes(unstamp(&row).unwrap().1[..].try_into().unwrap())).sum()
 }
 
-fn last(told: &BTreeMap<String, Vec<i64>>) -> BTreeMap<String, i64> {
+pub(crate) fn last(told: &BTreeMap<String, Vec<i64>>) -> BTreeMap<String, i64> {
     told.iter().map(|(key, counts)| (key.clone(), counts.last().copied().unwrap())).collect()
 }
 

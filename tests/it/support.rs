@@ -50,11 +50,15 @@ pub(crate) fn job_feed() -> Topology {
     app.build().unwrap()
 }
 
-/// The address of a real Kafka for tests; says so when there is none. `RUST_LOG=nowfold_runtime=info` shows what the
-/// application does.
-pub(crate) fn test_kafka(test: &str) -> Option<String> {
+/// `RUST_LOG=nowfold_runtime=info` shows what the application does.
+pub(crate) fn logging() {
     let filter = tracing_subscriber::EnvFilter::from_default_env();
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+}
+
+/// The address of a real Kafka for tests; says so when there is none.
+pub(crate) fn test_kafka(test: &str) -> Option<String> {
+    logging();
     let address = std::env::var("NOWFOLD_TEST_KAFKA").ok();
     if address.is_none() {
         use std::io::Write;
