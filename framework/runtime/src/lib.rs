@@ -25,6 +25,7 @@ mod error;
 pub mod executor;
 mod globals;
 pub mod host;
+mod later;
 pub mod local;
 mod mailbox;
 pub mod membership;

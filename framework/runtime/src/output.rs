@@ -18,6 +18,7 @@ use super::broker::{BrokerError, DeliveryFailure};
 use super::budget::{Budget, Part, Share};
 use super::channel::{Channel, Transactor};
 use super::error::RuntimeError;
+use super::later::Later;
 use super::runner::Runner;
 
 /// A worker's producer and counters.
@@ -27,6 +28,8 @@ pub(crate) struct Outbox {
     records_out: HashMap<String, Counter>,
     /// Records that the producer could not take yet, with the verdict on their refusal.
     waiting: VecDeque<(OutputRecord, Verdict)>,
+    /// At-least-once: changelog writes that follow when all else is stored.
+    later: Later,
     /// Event logs: sets of events, in which order does not matter.
     unordered: BTreeSet<TopicName>,
     /// Records of other topics that were handed to the producer and are not known to be stored, with a key.
@@ -62,6 +65,7 @@ impl Outbox {
             topology,
             records_out,
             waiting,
+            later: Later::default(),
             unordered,
             sent,
             condemned,
@@ -77,7 +81,7 @@ impl Outbox {
     }
 
     fn account(&mut self) {
-        self.writing.set(self.waiting_bytes + self.unstored_bytes);
+        self.writing.set(self.waiting_bytes + self.unstored_bytes + self.later.n_bytes());
     }
 
     fn wait(&mut self, records: impl IntoIterator<Item = (OutputRecord, Verdict)>) {
@@ -93,7 +97,17 @@ impl Outbox {
         }
         effects.dead_letters.iter().for_each(count_dead_letter);
         let verdict = runner.default_verdict();
-        let changelog = effects.changelog.into_iter().filter_map(|write| changelog_record(runner, write));
+        let changelog = std::mem::take(&mut effects.changelog);
+        let (changelog, later): (Vec<_>, Vec<_>) = match self.channel {
+            Channel::Plain(_) => changelog.into_iter().partition(|write| runner.changelog_turn(&write.store) == 0),
+            Channel::Transactions(_) => (changelog, Vec::new()),
+        };
+        for write in later {
+            let turn = runner.changelog_turn(&write.store);
+            let record = changelog_record(runner, write);
+            record.into_iter().for_each(|record| self.later.add(turn, runner.id(), (record, verdict)));
+        }
+        let changelog = changelog.into_iter().filter_map(|write| changelog_record(runner, write));
         let records = changelog.chain(effects.outputs).chain(effects.dead_letters);
         self.wait(records.map(|record| (record, verdict)));
         self.drain().map(|_| ())
@@ -139,6 +153,11 @@ impl Outbox {
             }
         }
         Ok(true)
+    }
+
+    /// Changelog writes that follow the results.
+    pub(crate) fn later(&mut self) -> &mut Later {
+        &mut self.later
     }
 
     /// The open transaction, exactly-once.
@@ -207,8 +226,12 @@ impl Outbox {
             self.unstored_bytes = 0;
             if failures.is_empty() {
                 self.sent.clear();
-                self.account();
-                return Ok(true);
+                let Some(next) = self.later.next() else {
+                    self.account();
+                    return Ok(true);
+                };
+                self.wait(next);
+                continue;
             }
             let (late, refused): (Vec<_>, Vec<_>) =
                 failures.into_iter().partition(|failure| failure.error.is_retriable());

@@ -439,6 +439,11 @@ impl Runner {
         self.task.changelogs().iter().find(|(name, _)| name == store).map(|(_, topic)| topic.clone())
     }
 
+    /// When that changelog gets its writes at-least-once: 0 is with the results.
+    pub(crate) fn changelog_turn(&self, store: &StoreName) -> usize {
+        self.task.changelog_turn(store)
+    }
+
     pub(crate) fn default_verdict(&self) -> nowfold_core::failure::Verdict {
         self.task.default_verdict()
     }

@@ -29,6 +29,9 @@ const IDLE: Duration = Duration::from_millis(100);
 /// How long a worker waits after the broker did not answer.
 pub(crate) const RETRY: Duration = Duration::from_millis(200);
 
+/// How long a worker that ends waits before it tries again to store what it has.
+const AGAIN: Duration = Duration::from_millis(20);
+
 /// How long a topic that was there at the start may be unknown: a broker that has just come back has to learn of it again.
 const UNKNOWN_WITHIN: Duration = Duration::from_secs(15);
 
@@ -166,7 +169,9 @@ impl Worker {
                 }
             }
             let moved = self.step()?;
-            if host::since(self.last_commit) >= self.config.commit_interval && self.is_ready_to_commit()? {
+            let is_due =
+                host::since(self.last_commit) >= self.config.commit_interval || self.outbox.later().is_crowded();
+            if is_due && self.is_ready_to_commit()? {
                 self.commit()?;
             }
             if moved == 0 {
@@ -189,6 +194,7 @@ impl Worker {
             Command::Finish { ids, number, deadline } => self.finish(&ids, number, deadline)?,
             Command::Drop { ids, epoch } => {
                 self.epoch = epoch;
+                self.outbox.later().forget(&ids);
                 let lost = if self.is_exactly_once() { self.drop_transaction(&ids)? } else { self.take(&ids) };
                 let stays = |runner: &Runner| {
                     runner.only_keeps_event_logs() && !(self.is_exactly_once() && runner.has_uncommitted_effects())
@@ -232,7 +238,7 @@ impl Worker {
 
     /// Processes one batch of each task; while the broker is away, nothing.
     fn step(&mut self) -> Result<usize, RuntimeError> {
-        if self.retry_at.is_some_and(|at| host::now() < at) {
+        if self.retry_at.is_some_and(|at| host::now() < at) || self.outbox.later().is_crowded() {
             return Ok(0);
         }
         self.retry_at = None;
@@ -284,11 +290,11 @@ impl Worker {
         let all = self.is_recommit_due();
         let offsets = if all { Runner::positions } else { Runner::offsets };
         let offsets: Vec<_> = self.runners.iter().flat_map(offsets).collect();
-        if offsets.is_empty() {
+        if offsets.is_empty() && self.outbox.later().is_empty() {
             return Ok(());
         }
         let started = host::now();
-        if !self.outbox.flush(self.config.flush_timeout)? {
+        if !self.outbox.flush(self.config.flush_timeout)? || offsets.is_empty() {
             return Ok(());
         }
         let (reply, answer) = mailbox::channel();
@@ -317,6 +323,20 @@ impl Worker {
         if stored && self.around.local.is_some() { self.commit() } else { Ok(()) }
     }
 
+    /// Stores what tasks that end have produced, and tries until the deadline where the broker does not take it.
+    fn flush_until(&mut self, deadline: Instant) -> Result<bool, RuntimeError> {
+        loop {
+            let left = deadline.saturating_duration_since(host::now());
+            if self.outbox.flush(self.config.flush_timeout.min(left))? {
+                return Ok(true);
+            }
+            if host::now() >= deadline {
+                return Ok(false);
+            }
+            host::sleep(AGAIN);
+        }
+    }
+
     pub(crate) fn take(&mut self, ids: &[TaskId]) -> Vec<Runner> {
         self.unopened.retain(|(id, _)| !ids.contains(id));
         let (taken, kept) = self.runners.drain(..).partition(|runner| ids.contains(&runner.id()));
@@ -332,10 +352,10 @@ impl Worker {
             return Ok(());
         }
         self.come_to_rest(ids, deadline)?;
-        let left = deadline.saturating_duration_since(host::now());
-        let stored = self.outbox.flush(self.config.flush_timeout.min(left))?;
+        let stored = self.flush_until(deadline)?;
         self.commit_epochs(stored)?;
         let leaving = self.take(ids);
+        self.outbox.later().forget(ids);
         let offsets = leaving.iter().filter(|_| stored).flat_map(Runner::offsets).collect();
         leaving.into_iter().for_each(Runner::close);
         let _ = self.reports.send(Report::Finished(number, offsets));
@@ -359,7 +379,7 @@ impl Worker {
             let times = StopTimes { drain: drained - started, ..StopTimes::default() };
             return self.stop_transaction(deadline, times);
         }
-        let stored = self.outbox.flush(deadline.saturating_duration_since(drained).max(Duration::from_millis(100)))?;
+        let stored = self.flush_until(deadline.max(drained + Duration::from_millis(100)))?;
         self.commit_epochs(stored)?;
         let offsets: Vec<_> = self.runners.iter().flat_map(Runner::offsets).collect();
         let uncommitted = if stored { 0 } else { offsets.len() };

@@ -35,7 +35,8 @@ pub(super) struct Closure {
 }
 
 /// Decides when closed windows are looked for. What was sent is remembered in a store of its own, so that a restart sends
-/// no window twice.
+/// no window twice; its changelog follows the results. Kafka Streams keeps the time of the last look beside the
+/// committed offsets (KIP-825), which follow them as well.
 #[derive(Clone, Debug)]
 pub(super) struct Closing {
     every: Option<i64>,
@@ -57,7 +58,7 @@ impl Closing {
         };
         let closing = Self { every, store, idle: closure.idle, slack: closure.slack };
         if let Some(store) = closing.store() {
-            builder.state_store(StoreSpec::key_value(store));
+            builder.state_store(StoreSpec::key_value(store).remembers_results());
         }
         closing
     }

@@ -132,7 +132,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         let left_codec = left.buffer(&left_rows, windows, &left_codec);
         let right_codec = right.buffer(&right_rows, windows, &right_codec);
         let waiting = pads.then(|| {
-            builder.state_store(StoreSpec::key_value(waiting.clone()));
+            builder.state_store(StoreSpec::key_value(waiting.clone()).remembers_results());
             Waiting::new(&waiting, windows, millis(joined.emit_every))
         });
         let flipped = join.clone();

@@ -76,7 +76,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         let (store, grace, codec) = (StoreName::from(name), millis(grace), Codec::new("", serdes));
         self.check_grace(name, table, grace);
         let stream = self.brought_by(name, codec.clone(), is_left);
-        stream.builder.state_store(StoreSpec::key_value(store.clone()));
+        stream.builder.state_store(StoreSpec::key_value(store.clone()).remembers_results());
         let rows = table.reads();
         let mut stores = rows.stores();
         stores.push(store.clone());

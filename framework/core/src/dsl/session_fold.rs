@@ -96,17 +96,20 @@ impl<K: Clone + 'static, V: 'static, A: 'static> SessionNode<K, V, A> {
         self.parts.outlet.result(cx, Record { key, value, timestamp: window.end, headers })
     }
 
-    /// Removes the sessions that the record brought together.
+    /// Removes the sessions that the record brought together in `whole`, which is stored by now: at-least-once, a changelog
+    /// that ends between these writes after a crash has too much rather than too little.
     fn retract(
         &self,
         cx: Results<'_, '_, '_, K, A>,
         (key, record): (&Bytes, &Record<K, V>),
-        merged: &[SessionEntry],
+        (merged, whole): (&[SessionEntry], Window),
     ) -> Result<(), ProcessError> {
         for session in merged {
-            cx.session(self.parts.store.as_str())?.put(key.clone(), session.start, session.end, None)?;
-            let old = self.parts.old.are_wanted().then(|| self.parts.results.read_value(&session.value)).transpose()?;
             let window = Window { start: session.start, end: session.end };
+            if window != whole {
+                cx.session(self.parts.store.as_str())?.put(key.clone(), session.start, session.end, None)?;
+            }
+            let old = self.parts.old.are_wanted().then(|| self.parts.results.read_value(&session.value)).transpose()?;
             self.send(cx, record, window, Change::new(None, old))?;
         }
         Ok(())
@@ -154,13 +157,13 @@ impl<K: Clone + 'static, V: 'static, A: 'static> Processor<K, V, Windowed<K>, Ch
             self.parts.outlet.late(cx, record, vec![window], (self.stream_time, grace.saturating_add(gap)))?;
             return Ok(());
         }
-        if window != own {
-            self.retract(cx, (&key, &record), &merged)?;
-        }
         let new = (self.parts.fold.add)(&record.key, &record.value, result);
         let bytes = new.as_ref().map(|new| self.parts.results.value(new)).transpose()?.flatten();
         let new = new.filter(|_| bytes.is_some());
-        cx.session(self.parts.store.as_str())?.put(key, window.start, window.end, bytes)?;
+        cx.session(self.parts.store.as_str())?.put(key.clone(), window.start, window.end, bytes)?;
+        if window != own {
+            self.retract(cx, (&key, &record), (&merged, window))?;
+        }
         self.send(cx, &record, window, Change::new(new, None))
     }
 

@@ -88,7 +88,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         sends_tombstones: bool,
     ) -> Self {
         let store = StoreName::from(name);
-        self.builder.state_store(StoreSpec::key_value(store.clone()));
+        self.builder.state_store(StoreSpec::key_value(store.clone()).remembers_results());
         let codec = {
             let mut graph = self.builder.0.borrow_mut();
             let codec = Codec::new(changelog_topic(&graph.app, &store), serdes);

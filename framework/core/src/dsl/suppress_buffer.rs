@@ -1,5 +1,6 @@
 //! The buffer of suppressed tables, at work.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +21,9 @@ pub(super) type BufferTime<K> = Arc<dyn Fn(&K, Timestamp) -> Timestamp + Send + 
 
 /// The buffer's store: rows under 0, time (8 bytes, big-endian) and key; their times under 1 and key; under 2 what the
 /// operator knows.
+///
+/// At-least-once, a changelog may end between two writes of one record. Rows are written before their index and deleted
+/// after it, so that none is lost then; one without an index is sent on all the same.
 pub(super) struct Suppress<K, V> {
     pub(super) codec: Codec<K, V>,
     pub(super) store: StoreName,
@@ -41,6 +45,9 @@ struct Known {
 
 const KNOWN: &[u8] = &[2];
 
+/// How many rows are counted at a time.
+const AT_A_TIME: usize = 1_000;
+
 fn row_key(time: [u8; 8], key: &[u8]) -> Bytes {
     [&[0][..], &time, key].concat().into()
 }
@@ -57,6 +64,27 @@ impl<K: 'static, V: 'static> Suppress<K, V> {
             Some(bytes) => Ok(postcard::from_bytes(&bytes)?),
             None => Ok(Known { stream_time: i64::MIN, records: 0, bytes: 0 }),
         }
+    }
+
+    /// Counts the rows anew where their number matters: what is known of them is written after them.
+    fn recount(&self, cx: Context<'_, '_, '_, K, V>) -> Result<(), ProcessError> {
+        if self.buffer.records == u64::MAX && self.buffer.bytes == u64::MAX {
+            return Ok(());
+        }
+        let known = self.known(cx)?;
+        let mut found = Known { records: 0, bytes: 0, ..known };
+        let mut from = Bound::Included(Bytes::from_static(&[0]));
+        loop {
+            let to = Bound::Excluded(Bytes::from_static(&[1]));
+            let rows = cx.key_value(self.store.as_str())?.range((from, to), AT_A_TIME)?;
+            found.records = found.records.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
+            found.bytes = rows.iter().fold(found.bytes, |sum, (at, row)| sum.saturating_add(size(&at.slice(9..), row)));
+            match rows.last() {
+                Some((last, _)) if rows.len() == AT_A_TIME => from = Bound::Excluded(last.clone()),
+                _ => break,
+            }
+        }
+        if (found.records, found.bytes) == (known.records, known.bytes) { Ok(()) } else { self.keep(cx, found) }
     }
 
     fn keep(&self, cx: Context<'_, '_, '_, K, V>, known: Known) -> Result<(), ProcessError> {
@@ -78,9 +106,12 @@ impl<K: 'static, V: 'static> Suppress<K, V> {
         let time = (self.buffer_time)(&record.key, record.timestamp).as_millis().to_be_bytes();
         let mut store = cx.key_value(self.store.as_str())?;
         let waiting = store.get(&index_key(&key))?.and_then(|time| time.first_chunk().copied());
+        let waiting = match waiting {
+            Some(time) => store.get(&row_key(time, &key))?.map(|before| (time, before)),
+            None => None,
+        };
         let (time, old) = match waiting {
-            Some(time) => {
-                let before = store.get(&row_key(time, &key))?.unwrap_or_default();
+            Some((time, before)) => {
                 known.bytes = known.bytes.saturating_sub(size(&key, &before));
                 known.records = known.records.saturating_sub(1);
                 (time, Buffered::from_bytes(&before)?.old)
@@ -90,8 +121,8 @@ impl<K: 'static, V: 'static> Suppress<K, V> {
         let row = Buffered::new(record.timestamp, new, old, &record.headers).to_bytes()?;
         known.bytes = known.bytes.saturating_add(size(&key, &row));
         known.records += 1;
-        store.put(index_key(&key), Bytes::copy_from_slice(&time))?;
         store.put(row_key(time, &key), row)?;
+        store.put(index_key(&key), Bytes::copy_from_slice(&time))?;
         Ok(())
     }
 
@@ -115,8 +146,8 @@ impl<K: 'static, V: 'static> Suppress<K, V> {
             known.bytes = known.bytes.saturating_sub(size(&key, &row));
             known.records = known.records.saturating_sub(1);
             let mut store = cx.key_value(self.store.as_str())?;
-            store.delete(&at)?;
             store.delete(&index_key(&key))?;
+            store.delete(&at)?;
             self.send(cx, &key, &Buffered::from_bytes(&row)?)?;
         }
         Ok(())
@@ -153,7 +184,7 @@ impl<K: 'static, V: 'static> Processor<K, Change<V>, K, Change<V>> for Suppress<
 
     fn init(&mut self, cx: &mut ProcessorContext<'_, '_, K, Change<V>>) -> Result<(), ProcessError> {
         watch_idle(cx, self.closes.idle);
-        Ok(())
+        self.recount(cx)
     }
 
     fn punctuate(
@@ -163,7 +194,8 @@ impl<K: 'static, V: 'static> Processor<K, Change<V>, K, Change<V>> for Suppress<
     ) -> Result<(), ProcessError> {
         let Some(now) = idle_time(cx, self.closes.idle) else { return Ok(()) };
         let mut known = self.known(cx)?;
-        if known.records == 0 || known.stream_time >= now {
+        let is_empty = cx.key_value(self.store.as_str())?.prefix(&[0], 1)?.is_empty();
+        if is_empty || known.stream_time >= now {
             return Ok(());
         }
         known.stream_time = now;

@@ -67,6 +67,8 @@ pub struct StoreSpec {
     pub(crate) topic_config: Vec<(&'static str, String)>,
     /// Whether its writes reach the changelog through a record cache.
     pub(crate) is_cached: bool,
+    /// Whether its rows say what was sent on.
+    pub(crate) remembers_results: bool,
 }
 
 /// How much longer than a store its changelog keeps windows and versions (`windowstore.changelog.additional.retention.ms`).
@@ -89,6 +91,7 @@ impl StoreSpec {
             log_floor_slack: Duration::ZERO,
             topic_config: vec![("cleanup.policy", "compact".to_owned())],
             is_cached: false,
+            remembers_results: false,
         }
     }
 
@@ -163,6 +166,15 @@ impl StoreSpec {
     #[must_use]
     pub fn in_memory(mut self) -> Self {
         self.in_memory = true;
+        self
+    }
+
+    /// Its rows say what an operator has sent on, such as which windows, and the operator does not send that again.
+    /// At-least-once, its changelog then gets its writes, and so do those of the other stores of its operators, only when
+    /// all results of the same records are stored: a crash in between repeats results, and loses none.
+    #[must_use]
+    pub fn remembers_results(mut self) -> Self {
+        self.remembers_results = true;
         self
     }
 

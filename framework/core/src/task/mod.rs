@@ -22,6 +22,7 @@ mod held;
 mod idle;
 pub(crate) mod node;
 mod note;
+mod order;
 pub(crate) mod pending;
 mod progress;
 pub(crate) mod punctuation;
@@ -32,6 +33,7 @@ pub(crate) mod shared;
 mod waits;
 pub(crate) mod wiring;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -114,6 +116,8 @@ pub struct Task {
     queues: Vec<SourceQueue>,
     shared: Shared,
     changelogs: Vec<(StoreName, TopicName)>,
+    /// The turns of changelogs that follow the results.
+    order: BTreeMap<StoreName, usize>,
     default_verdict: Verdict,
     commits_at_rest: bool,
     turns: u64,
@@ -167,6 +171,7 @@ impl Task {
             shared,
             commits_at_rest: has_calls(topology, part) && keeps_state(topology, part),
             changelogs: changelogs(topology, part),
+            order: order::order(topology, part),
             default_verdict: default_verdict(topology, part),
             turns: 0,
             idle: TaskIdle::default(),

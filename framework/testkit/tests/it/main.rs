@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod closing;
 mod crash;
 mod driver;
 mod queries;
