@@ -83,7 +83,7 @@ fn a_rolling_restart_with_static_membership_moves_no_task_and_misses_no_answer()
         watch.settle(&[&staying, &again]);
         assert_eq!(staying.said().tasks, of_the_other, "the other process keeps its tasks all the time");
         assert_eq!(
-            again.said().tasks.iter().filter(|tasks| !tasks.is_empty()).next_back(),
+            again.said().tasks.iter().rfind(|tasks| !tasks.is_empty()),
             Some(&had),
             "it gets its own back"
         );
