@@ -93,8 +93,10 @@ fn any_progress(random: &mut Random, now: i64) -> Progress {
     let restoring = Readiness::Restoring { done: random.below(10), total: 10 };
     Progress {
         readiness: if random.one_in(3) { restoring } else { Readiness::Running },
+        restore_rate: None,
         applied: None,
         lag,
+        lag_records: None,
         known_at: Timestamp::from_millis(now - [0, 1, 1_999, 2_000, 2_001, 60_000][random.index(6)]),
         log_floor: Timestamp::MIN,
     }
