@@ -125,7 +125,10 @@ fn says_how_far_behind_it_is(random: &mut Random) -> Outcome {
     let query = max_lag.iter().fold(store.features.query("a"), |query, max| query.allow_stale(*max));
     let (lag, is_stale) = behind(&own, now);
     let restoring = own.readiness != Readiness::Running;
-    let allowed = lag.zip(max_lag).is_some_and(|(lag, max)| millisecs(lag.unsigned_abs()) <= max);
+    // What is not known any more may have grown since.
+    let unknown_for = if is_stale { now - own.known_at.as_millis() } else { 0 };
+    let most = lag.map(|lag| lag.max(unknown_for).unsigned_abs());
+    let allowed = most.zip(max_lag).is_some_and(|(most, max)| millisecs(most) <= max);
     let envelope = match query.get() {
         Ok(answer) => answer.envelope,
         Err(QueryError::Restoring { .. }) => {
