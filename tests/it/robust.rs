@@ -329,7 +329,8 @@ fn a_close_tells_how_many_partitions_it_could_not_commit() {
     (0..2).for_each(|partition| send(&log, "in", partition, ["value".to_owned()]));
     let copies = || log.records(&TopicPartition::new("out", 0)).unwrap().len();
     until(PATIENCE, || copies().to_string(), || copies() == 2);
-    log.faults().fail_commits(10);
+    // They are tried again for as long as a close may take.
+    log.faults().fail_commits(100_000);
     let report = app.close().unwrap();
     assert_eq!(report.uncommitted, 2);
     assert!(report.to_string().contains("2 partitions uncommitted"), "{report}");
