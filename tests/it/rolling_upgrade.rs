@@ -82,11 +82,7 @@ fn a_rolling_restart_with_static_membership_moves_no_task_and_misses_no_answer()
         watch.until(&[&staying, &again], || format!("{name} had {had:?} and says {:?}", again.said()), back);
         watch.settle(&[&staying, &again]);
         assert_eq!(staying.said().tasks, of_the_other, "the other process keeps its tasks all the time");
-        assert_eq!(
-            again.said().tasks.iter().rfind(|tasks| !tasks.is_empty()),
-            Some(&had),
-            "it gets its own back"
-        );
+        assert_eq!(again.said().tasks.iter().rfind(|tasks| !tasks.is_empty()), Some(&had), "it gets its own back");
         let (local, _) = again.said().restored;
         // A process may have got tasks of other parts alone.
         let has_events = had.iter().any(|task| task.starts_with(EVENTS));
