@@ -129,7 +129,7 @@ fn processes_take_over_state_directories_of_an_older_format_beside_old_ones() {
     let clicks = Clicks::start(kafka.clone(), &prefix, 3);
     let mut watch = Watch::new(clicks.truths.clone());
     let start = |i: usize| Member::start(&prefix, Version::Old, &dirs[i], Some(["one", "two"][i]));
-    let mut members = [0, 1].map(start);
+    let (mut members, mut n_older) = ([0, 1].map(start), 0);
     await_shares(&mut watch, &[&members[0], &members[1]]);
     watch.settle(&[&members[0], &members[1]]);
     for i in [0, 1] {
@@ -137,6 +137,7 @@ fn processes_take_over_state_directories_of_an_older_format_beside_old_ones() {
         let (leaving, staying) = if i == 0 { (one, two) } else { (two, one) };
         leaving.stop();
         let n_segments = as_format_1(&dirs[i]);
+        n_older += n_segments;
         let again = start(i);
         await_shares(&mut watch, &[&staying, &again]);
         watch.settle(&[&staying, &again]);
@@ -148,6 +149,7 @@ fn processes_take_over_state_directories_of_an_older_format_beside_old_ones() {
     watch.finish(&[&members[0], &members[1]]);
     await_kinds(&kafka, &prefix, &kinds);
     report("older format", &watch);
+    assert!(n_older > 0, "there are copied event logs");
     members.into_iter().for_each(Member::stop);
 }
 

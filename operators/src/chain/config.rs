@@ -68,7 +68,8 @@ pub struct ChainConfig {
     pub memory_limit: Option<MemoryLimit>,
     /// How many of the latest events that were not kept are remembered per actor, to explain answers. Default: 32.
     pub drops_per_actor: usize,
-    /// How many such events a partition remembers in all. Default: 16,384, which is some 3 MB.
+    /// How many such events a partition remembers in all. Default: 16,384, which is 3 to 11 MB, the more
+    /// the more actors they are of.
     pub drops: usize,
     /// Dimension of vector attributes by path, such as `object.embedding`. An attribute that is not listed takes the
     /// dimension of the first vector the partition admits, which depends on the log's order: list those that matter.

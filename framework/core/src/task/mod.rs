@@ -214,11 +214,6 @@ impl Task {
         self.shared.stores.iter().map(|slot| (slot.name.clone(), slot.store.reader())).collect()
     }
 
-    /// Ends the task and hands out its stores as they are.
-    pub fn into_stores(self) -> Vec<(StoreName, Box<dyn StateStore>)> {
-        self.shared.stores.into_iter().map(|slot| (slot.name, slot.store)).collect()
-    }
-
     /// Applies a record of a store's changelog topic.
     ///
     /// # Errors
